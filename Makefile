@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# cpt: checkpoint and restore of Linux containers. `make help` lists the targets.
+
+BUILD ?= build
+CC = gcc
+CFLAGS ?= -O2 -g
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	   -Wold-style-definition -Wpointer-arith -Wvla -Wformat=2 -Wno-format-nonliteral -Werror
+# SANITIZE=address,undefined builds everything with those sanitizers.
+SANITIZE ?=
+PACKAGES = devmapper libnfs sqlite3 json-c
+CPPFLAGS += -D_GNU_SOURCE -Isrc -I$(BUILD)/gen
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
+	     $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+LDLIBS = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lcgroup
+LDFLAGS += $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+sources := $(sort $(wildcard src/*.c src/*/*.c src/*/*.S))
+objects := $(patsubst src/%,$(BUILD)/obj/%.o,$(basename $(sources)))
+library_objects := $(filter-out $(BUILD)/obj/main.o,$(objects))
+unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+live_tests := $(patsubst tests/live/%.c,$(BUILD)/live/%,$(wildcard tests/live/*_*.c))
+
+.PHONY: all
+all: $(BUILD)/cpt ## build cpt (default)
+
+$(BUILD)/cpt: $(objects)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/obj/%.o: src/%.c Makefile | $(BUILD)/gen/schema_sql.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: src/%.S Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+# The catalog's schema is one readable file; the program carries it as a string.
+$(BUILD)/gen/schema_sql.h: schema.sql
+	@mkdir -p $(@D)
+	{ echo 'static const char schema_sql[] ='; \
+	  sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $<; echo ';'; } >$@
+
+$(BUILD)/unit/%: tests/unit/%.c $(library_objects) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(library_objects) $(LDLIBS) -lcmocka
+
+$(BUILD)/live/%: tests/live/%.c tests/live/live.h $(BUILD)/live/live.o Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -pthread -o $@ $< $(BUILD)/live/live.o -lm
+
+$(BUILD)/live/live.o: tests/live/live.c tests/live/live.h Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -c -o $@ $<
+
+.PHONY: unit-tests live-tests
+unit-tests: $(unit_tests)
+live-tests: $(live_tests)
+
+.PHONY: clean
+clean: ## remove what the build made, but for the kernel
+	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/unit $(BUILD)/live $(BUILD)/cpt
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+-include $(objects:.o=.d) $(unit_tests:=.d)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Remote syscalls are data. A batch is a table of system calls with their
+ * arguments, the result each must have and what it is for; it is executed in
+ * a stopped thread by a stub of about 50 bytes that walks the table and traps
+ * at its end or at the first call that failed. A batch without a target can be
+ * printed and tested.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "base/err.h"
+#include "remote/tracee.h"
+
+struct batch;
+
+/* An argument: a number, the target's address of data in the batch, or the result of an earlier call. */
+struct batch_arg {
+	enum { ARG_VALUE, ARG_DATA, ARG_RESULT } type;
+	uint64_t value;		/* the number, data offset, or call index */
+};
+#define ARG(v) ((struct batch_arg){ ARG_VALUE, (uint64_t)(v) })
+#define ARG_AT(off) ((struct batch_arg){ ARG_DATA, (off) })
+#define ARG_OF(call) ((struct batch_arg){ ARG_RESULT, (call) })
+
+struct batch *batch_new(void);
+void batch_free(struct batch *b);
+void batch_freep(struct batch **b);
+#define _cleanup_batch_ __attribute__((cleanup(batch_freep)))
+
+/*
+ * Add a call. @why is a static or batch-owned phrase for messages: "restore
+ * umask". The call must not fail (result outside -4095..-1) unless changed by
+ * batch_expect() or batch_may_fail(). Returns the call's index.
+ */
+size_t batch_add(struct batch *b, const char *why, long nr, size_t nr_args, const struct batch_arg *args);
+#define batch_call(b, why, nr, ...) \
+	batch_add(b, why, nr, sizeof((struct batch_arg[]){ __VA_ARGS__ }) / sizeof(struct batch_arg), \
+		  (struct batch_arg[]){ __VA_ARGS__ })
+void batch_expect(struct batch *b, size_t call, int64_t result);	/* exactly this */
+void batch_may_fail(struct batch *b, size_t call);
+/* Room for @len bytes in the data area, 16-aligned, copied from @p or zeroed when it is NULL. Returns its offset. */
+size_t batch_data(struct batch *b, const void *p, size_t len);
+/* printf into a string that lives as long as the batch, for @why. */
+const char *batch_why(struct batch *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+size_t batch_length(const struct batch *b);
+int64_t batch_result(const struct batch *b, size_t call);	/* after a run */
+void *batch_data_at(const struct batch *b, size_t off);		/* after a run: what the target left there */
+void batch_print(const struct batch *b, FILE *f);		/* one call a line, for --dry-run and tests */
+
+/*
+ * The foothold in one address space: a mapping that holds stub, table and
+ * data, made and later removed by single system calls at the target's own
+ * vdso (or any executable `syscall` instruction), so no byte of the target's
+ * memory is changed. Threads of one process can share it.
+ */
+struct remote;
+
+/* @at: where to put it (page aligned; must be free), or 0 for the target's kernel to choose. */
+int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *e);
+uint64_t remote_address(const struct remote *r);
+size_t remote_size(const struct remote *r);	/* bytes, fixed at open (1 MiB): larger batches are run in parts */
+/*
+ * Run @b in thread @t, which belongs to the process of @r. On failure the
+ * message names the call, its purpose and the thread; calls after the failed
+ * one were not made.
+ */
+int remote_run(struct remote *r, struct tracee *t, struct batch *b, struct err *e);
+/* One call, for when the next step depends on it. */
+int remote_call(struct remote *r, struct tracee *t, const char *why, int64_t *ret,
+		long nr, size_t nr_args, const uint64_t *args, struct err *e);
+/* Where a `syscall` instruction is once the caller has moved the vdso (its new base address). */
+int remote_moved_vdso(struct remote *r, struct tracee *t, uint64_t vdso, struct err *e);
+/* Remove the foothold; @t's saved registers are written back at tracee_release(). Frees @r. Death of the target is fine. */
+int remote_close(struct remote *r, struct tracee *t, struct err *e);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A store: one thin pool and one catalog. Owns the protocol that makes a
+ * snapshot exist completely or not at all:
+ *
+ *  1. what is in the catalog is durable on the pool before it is in the catalog;
+ *  2. a thin id in the pool that no catalog row names is debris, removed by the next store_open();
+ *  3. a volume row is removed only after nothing names it, its thin id after the row.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "store/catalog.h"
+
+struct store;
+
+struct store_options {
+	const char *dir;		/* default /var/lib/cpt: catalog.db, loop files, lock */
+	const char *data_device, *metadata_device;	/* block devices, or NULL: sparse files on loop devices in dir */
+	uint64_t data_bytes;		/* of the loop file; 0: default */
+	uint64_t volume_bytes;		/* virtual size of a new swap volume; 0: default (a multiple of RAM, thin) */
+};
+
+int store_init(const struct store_options *o, struct err *e);	/* -EEXIST when there is one */
+/* Attach loop devices, activate the pool if needed, take the lock (shared for readers), clean debris when exclusive. */
+enum store_access { STORE_READ, STORE_WRITE };
+int store_open(struct store **ret, const char *dir, enum store_access access, struct err *e);
+void store_close(struct store *s);
+void store_closep(struct store **s);
+/* Deactivate the pool and detach the loop devices: everything this boot set up for the store. Fails if volumes are in use. */
+int store_deactivate(struct store *s, struct err *e);
+struct catalog *store_catalog(struct store *s);
+
+/*
+ * A new swap volume, swapped on privately: thin device created, activated,
+ * formatted, swapon(SWAP_FLAG_PRIVATE). Durable as a volume row when it returns.
+ */
+struct swap_volume {
+	int64_t thin_id;
+	uint64_t bytes;
+	char path[128];		/* device node */
+	char dev[32];		/* "MAJ:MIN" for memory.swap.device */
+};
+int volume_create(struct store *s, struct swap_volume *ret, struct err *e);
+/* A writable clone of a snapshot's volume, swapped on in claim mode. Row is in the catalog as VOLUME_LIVE when it returns. */
+int volume_clone(struct store *s, int64_t snapshot_thin_id, struct swap_volume *ret, struct err *e);
+/* swapoff, deactivate, delete thin id and row. The last step of unpin or of a failed restore. */
+int volume_destroy(struct store *s, int64_t thin_id, struct err *e);
+/* Find the device of an active live volume. */
+int volume_find(struct store *s, int64_t thin_id, struct swap_volume *ret, struct err *e);
+
+/*
+ * Take a thin snapshot of a live volume, in two halves so that the caller can
+ * let the container run in between: _prepare reserves the new thin id (and
+ * flushes what was written so far), _take suspends, creates and resumes
+ * (milliseconds; nothing here may allocate: memory is locked), _commit makes it durable
+ * in the pool. The row is added by the caller's catalog transaction.
+ */
+int volume_snapshot_prepare(struct store *s, const struct swap_volume *v, int64_t *ret_thin_id, struct err *e);
+int volume_snapshot_take(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e);
+int volume_snapshot_commit(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e);
+int volume_snapshot_discard(struct store *s, int64_t thin_id, struct err *e);
+
+struct store_usage {
+	uint64_t data_bytes, data_used, metadata_bytes, metadata_used;
+};
+int store_usage(struct store *s, struct store_usage *ret, struct err *e);
