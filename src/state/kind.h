@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Kinds: one sort of kernel object each, saved and restored side by side in
+ * one file named after it. state/kinds.c lists them all, in restore order;
+ * the engine calls their functions and knows none of them by name.
+ *
+ * A kind that deals with what descriptors refer to is a struct file_kind; all
+ * others (memory, credentials, namespaces...) are a struct kind.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include "base/image.h"
+#include "base/util.h"
+#include "remote/batch.h"
+#include "remote/tracee.h"
+#include "state/live.h"
+
+struct restore;
+struct new_process;
+struct new_thread;
+struct file_row;
+
+/* ---- saving ---------------------------------------------------------- */
+
+/*
+ * One save is made twice with the same code: as a survey of the running
+ * container (frozen == false: no tracee, no remote call, only refusals count)
+ * and of the stopped one, whose records are kept.
+ */
+struct save {
+	struct live *live;
+	struct image *img;
+	bool frozen;
+	struct refusal *refusals;
+	size_t nr_refusals, cap_refusals;
+};
+
+struct refusal {
+	pid_t pid;		/* 0: the container as a whole */
+	char comm[16];
+	char *object;		/* "descriptor 5 (socket:[1234])" */
+	char *reason;		/* "its other end is in task 77 (nginx), outside the container" */
+	char *advice;
+};
+
+/* Note that something can't be saved, and go on: all refusals are reported at once. @p may be NULL. */
+void save_refuse(struct save *s, const struct live_process *p, const char *object,
+		 const char *advice, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* ---- kinds ----------------------------------------------------------- */
+
+/*
+ * Every function may be NULL. Save functions add rows to s->img (and refuse);
+ * restore functions either act at once or add calls to @b, which the engine
+ * runs in the process or thread when all kinds have added theirs.
+ */
+struct kind {
+	const char *name;				/* the noun */
+	const struct table *const *tables;		/* NULL-terminated */
+	int (*save_container)(struct save *s, struct err *e);
+	int (*save_process)(struct save *s, struct live_process *p, struct err *e);
+	int (*save_thread)(struct save *s, struct live_process *p, struct live_thread *t, struct err *e);
+
+	/* Data alone: is it consistent, is anything in the way here? Makes nothing. For --dry-run too. */
+	int (*check)(struct restore *r, struct err *e);
+	/* Before any task exists; cpt itself acts. */
+	int (*restore_container)(struct restore *r, struct err *e);
+	/* In each process, in the order of kinds.c. */
+	int (*restore_process)(struct restore *r, struct new_process *p, struct batch *b, struct err *e);
+	/* In each thread, the leader included, after restore_process and after all threads exist. */
+	int (*restore_thread)(struct restore *r, struct new_process *p, struct new_thread *t,
+			      struct batch *b, struct err *e);
+	/* When every task is complete, before any runs. */
+	int (*finish)(struct restore *r, struct err *e);
+};
+
+struct file_kind {
+	const char *name;
+	const struct table *const *tables;
+	/* Does @f belong to this kind? The first match in kinds.c order counts. */
+	bool (*match)(const struct open_file *f);
+	/* Add this kind's row(s); f->id is its key. Called once per open file description. */
+	int (*save)(struct save *s, struct open_file *f, struct err *e);
+	/* After every file was saved: what only the whole shows (the other end of a pipe, of a socket...). */
+	int (*save_finish)(struct save *s, struct err *e);
+
+	int (*check)(struct restore *r, const struct file_row *f, struct err *e);
+	/* Make the open file description anew as a descriptor of cpt's own; called in id order, in the
+	 * mount, ipc, uts and net namespaces of the container. */
+	int (*open)(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e);
+	/* When all files are open: queued data, epoll targets, positions. */
+	int (*connect)(struct restore *r, const struct file_row *f, int fd, struct err *e);
+};
+
+extern const struct kind *const kinds[];		/* NULL-terminated, restore order */
+extern const struct file_kind *const file_kinds[];	/* NULL-terminated, match order */
+/* Every table of every kind, for image_new(). */
+const struct table *const *kind_tables(size_t *ret_nr);
+
+/* ---- restoring ------------------------------------------------------- */
+
+struct new_thread {
+	const struct thread_row *row;
+	pid_t tid;			/* in cpt's pid namespace */
+	struct tracee tracee;
+};
+
+struct new_process {
+	const struct process_row *row;
+	pid_t pid;			/* in cpt's pid namespace */
+	int proc_fd;			/* its /proc directory */
+	int cpt_pidfd;			/* number of a pidfd of cpt in the process: pidfd_getfd(cpt_pidfd, n, 0)
+					 * gives it cpt's descriptor n; closed by the engine at the end */
+	struct remote *remote;
+	struct new_thread *threads;	/* the leader first */
+	size_t nr_threads;
+};
+
+struct restore {
+	const struct image *img;
+	const char *cgroup;		/* where the tasks shall live */
+	int cgroup_fd;
+	struct new_process *processes;	/* in the order of process rows */
+	size_t nr_processes;
+	int *file_fds;			/* by file id: cpt's descriptor of each open file, or -1 */
+	size_t nr_files;
+	int *ns_fds;			/* by namespace id: cpt's descriptor of each namespace, or -1 */
+	size_t nr_ns;
+	const void **private;		/* by kind, see restore_private() */
+	struct keyed *keyed;		/* see restore_keyed() */
+	size_t nr_keyed, cap_keyed;
+};
+
+/*
+ * Descriptors that several objects need ("the pipe with this inode number"):
+ * a small map from (noun, number) to one of cpt's descriptors, closed with the
+ * restore. Gives -1 if there is none yet.
+ */
+int restore_keyed(const struct restore *r, const char *noun, int64_t number);
+void restore_set_keyed(struct restore *r, const char *noun, int64_t number, int fd);

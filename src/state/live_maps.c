@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Mappings of a live process, from /proc/<pid>/smaps: the only place that shows VmFlags. */
+#include <errno.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include "base/util.h"
+#include "state/live_parts.h"
+
+/* "start-end perms pgoff major:minor inode   path" (proc(5)). */
+static bool vma_parse(const char *line, size_t len, struct live_vma *v)
+{
+	unsigned int major_nr, minor_nr;
+	int path_at = 0;
+
+	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu%n", &v->start, &v->end, v->perms, &v->pgoff,
+		   &major_nr, &minor_nr, &v->ino, &path_at) < 7)
+		return false;
+	v->dev = makedev(major_nr, minor_nr);
+	while ((size_t)path_at < len && line[path_at] == ' ')
+		path_at++;
+	v->path = strndup(line + path_at, len - (size_t)path_at);
+	return true;
+}
+
+/* A mapping's first line begins with its address; all others with a capitalised name. */
+static bool starts_mapping(const char *line)
+{
+	return (*line >= '0' && *line <= '9') || (*line >= 'a' && *line <= 'f');
+}
+
+int live_read_vmas(struct live_process *p, struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = read_file_at(p->proc_fd, "smaps", &text, NULL);
+
+	if (r < 0)
+		return r == -ESRCH || r == -ENOENT ? -ESRCH : err_ret(e, r, "read /proc/%d/smaps", p->pid);
+	for (char *line = text, *end; *line; line = end + 1) {
+		end = strchrnul(line, '\n');
+		if (starts_mapping(line)) {
+			struct live_vma v = { 0 };
+
+			if (!vma_parse(line, (size_t)(end - line), &v))
+				return err_set(e, -EBADMSG, "/proc/%d/smaps has a line that cpt can't read: %.*s",
+					       p->pid, (int)(end - line), line);
+			array_grow(p->vmas, p->nr_vmas, p->cap_vmas);
+			p->vmas[p->nr_vmas++] = v;
+		} else if (strncmp(line, "VmFlags:", 8) == 0 && p->nr_vmas) {
+			char *flags = line + 8 + strspn(line + 8, " ");
+
+			p->vmas[p->nr_vmas - 1].flags = strndup(flags, (size_t)(end - flags));
+		}
+		if (!*end)
+			break;
+	}
+	return 0;
+}

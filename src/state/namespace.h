@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Namespaces of a container that are not the host's: table `namespace`. */
+#pragma once
+#include "state/kind.h"
+
+struct namespace_row {
+	int64_t namespace;	/* dense from 0 */
+	char *type;		/* as in /proc/<pid>/ns: "pid", "ipc", "uts", "mnt", ... */
+	int64_t inode;		/* its number at snapshot time; for audits only */
+	int64_t parent;		/* pid and user namespaces; COLUMN_NULL: the host's (cpt's own) */
+	int64_t level;		/* pid namespaces: 1 is just below cpt's own */
+};
+extern const struct table namespace_table;
+
+/* The namespace of @type ("mnt", "pid", "pid_for_children"...) that @p is in: id of its row, made on first sight; COLUMN_NULL: cpt's own. */
+int namespace_of(struct save *s, const struct live_process *p, const char *type, int64_t *ret, struct err *e);
+/* Enter (setns) one of the container's namespaces in cpt itself; -1 in @ret_back if there was nothing to do.
+ * namespace_leave() goes back. Only mnt, ipc, uts (single-threaded cpt). */
+int namespace_enter(struct restore *r, int64_t id, const char *type, int *ret_back, struct err *e);
+int namespace_leave(int *back, const char *type, struct err *e);

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Processes and threads: who is whose parent, in which group, session,
+ * namespaces and cgroup, with which ids. process_tree.c makes them anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include "state/namespace.h"
+#include "state/process.h"
+#include "state/process_tree.h"
+
+#define PID_HIGHEST 4194304	/* PID_MAX_LIMIT, include/linux/threads.h */
+#define LEVELS_MOST 32		/* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
+
+static const struct column process_columns[] = {
+	INT_COLUMN(struct process_row, process, 1, PID_HIGHEST),
+	INT_COLUMN_OR_NULL(struct process_row, parent, 1, PID_HIGHEST),
+	INT_COLUMN(struct process_row, pgrp, 1, PID_HIGHEST),
+	INT_COLUMN(struct process_row, session, 1, PID_HIGHEST),
+	INT_COLUMN_OR_NULL(struct process_row, pid_ns, 0, INT32_MAX),
+	INT_COLUMN_OR_NULL(struct process_row, ipc_ns, 0, INT32_MAX),
+	INT_COLUMN_OR_NULL(struct process_row, uts_ns, 0, INT32_MAX),
+	INT_COLUMN_OR_NULL(struct process_row, mount_ns, 0, INT32_MAX),
+	TEXT_COLUMN(struct process_row, cgroup, 4095),
+	TEXT_COLUMN(struct process_row, comm, 15),
+	INT_COLUMN(struct process_row, exit_signal, 0, 64),
+};
+const struct table process_table = TABLE("process", struct process_row, process_columns);
+
+static const struct column thread_columns[] = {
+	INT_COLUMN(struct thread_row, thread, 1, PID_HIGHEST),
+	INT_COLUMN(struct thread_row, process, 1, PID_HIGHEST),
+	TEXT_COLUMN(struct thread_row, comm, 15),
+};
+const struct table thread_table = TABLE("thread", struct thread_row, thread_columns);
+
+static const struct column pid_columns[] = {
+	INT_COLUMN(struct pid_row, thread, 1, PID_HIGHEST),
+	INT_COLUMN(struct pid_row, level, 0, LEVELS_MOST),
+	INT_COLUMN(struct pid_row, pid, 1, PID_HIGHEST),
+};
+const struct table pid_table = TABLE("pid", struct pid_row, pid_columns);
+
+/* ---- saving ----------------------------------------------------------- */
+
+/* The fields of /proc/<pid>/stat behind the name, which may itself hold blanks and brackets. */
+static int stat_read(const struct live_process *p, int64_t *pgrp, int64_t *session, int64_t *exit_signal,
+		     struct err *e)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *field;
+	int r, nr = 4;
+
+	r = read_file_at(p->proc_fd, "stat", &text, NULL);
+	if (r < 0)
+		return err_ret(e, r, "read /proc/%d/stat", p->pid);
+	field = strrchr(text, ')');
+	if (!field || sscanf(field, ") %*c %*d %ld %ld", pgrp, session) != 2)
+		return err_set(e, -EBADMSG, "/proc/%d/stat is not as proc(5) says", p->pid);
+	*exit_signal = SIGCHLD;
+	for (field += 4; (field = strchr(field, ' ')); nr++)	/* field 38 is exit_signal */
+		if (field++, nr + 1 == 38)
+			*exit_signal = strtol(field, NULL, 10);
+	return 0;
+}
+
+/* "NSpid: 812 12 1": the id at each level from cpt's pid namespace inwards. */
+static int thread_save_ids(struct save *s, const struct live_process *p, pid_t tid, struct err *e)
+{
+	_cleanup_free_ char *status = NULL;
+	const char *ids;
+	char path[48], *end;
+	int r;
+
+	snprintf(path, sizeof(path), "task/%d/status", tid);
+	r = read_file_at(p->proc_fd, path, &status, NULL);
+	if (r < 0)
+		return s->frozen ? err_ret(e, r, "read /proc/%d/%s", p->pid, path) : 0;
+	ids = text_field(status, "NSpid");
+	if (!ids)
+		return err_set(e, -ENOSYS, "/proc/%d/%s has no NSpid: the kernel lacks CONFIG_PID_NS", p->pid, path);
+	for (int64_t level = 0; ; level++, ids = end) {
+		int64_t id = strtol(ids, &end, 10);
+
+		if (end == ids)
+			break;
+		*(struct pid_row *)image_add(s->img, &pid_table) =
+			(struct pid_row){ .thread = tid, .level = level, .pid = id };
+		if (*end == '\n')
+			break;
+	}
+	return 0;
+}
+
+static int thread_save(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
+{
+	_cleanup_free_ char *comm = NULL;
+	struct thread_row *row;
+	char path[48];
+
+	snprintf(path, sizeof(path), "task/%d/comm", t->tid);
+	if (read_file_at(p->proc_fd, path, &comm, NULL) < 0)
+		comm = xasprintf("%s\n", p->comm);
+	comm[strcspn(comm, "\n")] = 0;
+	row = image_add(s->img, &thread_table);
+	*row = (struct thread_row){
+		.thread = t->tid, .process = p->pid, .comm = image_strdup(s->img, comm),
+	};
+	return thread_save_ids(s, p, t->tid, e);
+}
+
+static void process_check_relations(struct save *s, struct live_process *p, const struct process_row *row)
+{
+	if (p->zombie)
+		save_refuse(s, p, "the process itself", "let its parent wait for it, or end the parent",
+			    "it has ended and its parent %d has not waited for it", p->ppid);
+	if (!live_find(s->live, (pid_t)row->session))
+		save_refuse(s, p, "its session", "start it with `cpt run` or setsid(1)",
+			    "the session's leader, process %ld, is outside the container or has ended", row->session);
+	if (!live_find(s->live, (pid_t)row->pgrp))
+		save_refuse(s, p, "its process group", "start it with `cpt run` or setsid(1)",
+			    "the group's leader, process %ld, is outside the container or has ended", row->pgrp);
+	if (p->mm_owner != p->index)
+		save_refuse(s, p, "its address space", "take the snapshot when the vfork(2) is over",
+			    "it is shared with process %d", s->live->processes[p->mm_owner].pid);
+	if (p->files_owner != p->index && p->mm_owner == p->index)
+		save_refuse(s, p, "its descriptor table", "use fork without CLONE_FILES",
+			    "it is shared with process %d", s->live->processes[p->files_owner].pid);
+	if (p->fs_owner != p->index && p->mm_owner == p->index)
+		save_refuse(s, p, "its working directory", "use fork without CLONE_FS",
+			    "it is shared with process %d", s->live->processes[p->fs_owner].pid);
+}
+
+static int process_save(struct save *s, struct live_process *p, struct err *e)
+{
+	struct process_row row = { .process = p->pid };
+	int r;
+
+	r = stat_read(p, &row.pgrp, &row.session, &row.exit_signal, e);
+	if (r < 0)
+		return r;
+	row.parent = live_find(s->live, p->ppid) ? p->ppid : COLUMN_NULL;
+	row.cgroup = image_strdup(s->img, p->cgroup);
+	row.comm = image_strdup(s->img, p->comm);
+	process_check_relations(s, p, &row);
+	if (!p->zombie) {
+		r = namespace_of(s, p, "pid", &row.pid_ns, e) ?: namespace_of(s, p, "ipc", &row.ipc_ns, e) ?:
+		    namespace_of(s, p, "uts", &row.uts_ns, e) ?: namespace_of(s, p, "mnt", &row.mount_ns, e);
+		if (r < 0)
+			return r;
+	}
+	*(struct process_row *)image_add(s->img, &process_table) = row;
+	return 0;
+}
+
+/* ---- restoring -------------------------------------------------------- */
+
+struct new_process *restore_find(struct restore *r, int64_t process)
+{
+	for (size_t i = 0; i < r->nr_processes; i++)
+		if (r->processes[i].row->process == process)
+			return &r->processes[i];
+	return NULL;
+}
+
+int64_t pid_at(const struct image *img, int64_t thread, int64_t level)
+{
+	const struct pid_row *row;
+
+	image_for_each(row, img, &pid_table)
+		if (row->thread == thread && row->level == level)
+			return row->pid;
+	return -1;
+}
+
+int64_t pid_level(const struct image *img, int64_t thread)
+{
+	const struct pid_row *row;
+	int64_t level = -1;
+
+	image_for_each(row, img, &pid_table)
+		if (row->thread == thread)
+			level = max(level, row->level);
+	return level;
+}
+
+/*
+ * A member joins its group once the leader has made it, which leaders do at
+ * birth (process_tree.c); a session leader leads its group by definition.
+ */
+static int process_restore_group(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	const struct process_row *row = p->row;
+	int64_t leader;
+
+	if (row->pgrp == row->process || row->session == row->process)
+		return 0;
+	leader = pid_at(r->img, row->pgrp, pid_level(r->img, row->process));
+	if (leader < 0)
+		return err_set(e, -EBADMSG, "process %ld: its group leader %ld has no id at its pid namespace level",
+			       row->process, row->pgrp);
+	batch_call(b, "setpgid: join the process group", SYS_setpgid, ARG(0), ARG(leader));
+	return 0;
+}
+
+const struct kind process_kind = {
+	.name = "process",
+	.tables = (const struct table *const[]){ &process_table, &thread_table, &pid_table, NULL },
+	.save_process = process_save,
+	.save_thread = thread_save,
+	.check = process_check_tree,
+	.restore_process = process_restore_group,
+};

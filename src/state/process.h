@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Processes and threads with their ids at every pid namespace level, process
+ * groups and sessions: tables `process`, `thread` and `pid`.
+ */
+#pragma once
+#include "state/kind.h"
+
+struct process_row {
+	int64_t process;	/* key: its pid in cpt's pid namespace at snapshot time */
+	int64_t parent;		/* process that is its parent; COLUMN_NULL: outside the container */
+	int64_t pgrp, session;	/* keys of their leading processes */
+	int64_t pid_ns, ipc_ns, uts_ns, mount_ns;	/* namespace ids; COLUMN_NULL: cpt's own */
+	char *cgroup;		/* path below the container's cgroup, "" for itself */
+	char *comm;		/* of the leader */
+	int64_t exit_signal;	/* what the parent gets when it ends */
+};
+
+struct thread_row {
+	int64_t thread;		/* key: its tid in cpt's pid namespace at snapshot time */
+	int64_t process;
+	char *comm;
+};
+
+/* One row a thread and pid namespace level: level 0 is cpt's own, the highest is the task's own. */
+struct pid_row {
+	int64_t thread;
+	int64_t level;
+	int64_t pid;
+};
+extern const struct table process_table, thread_table, pid_table;
+extern const struct kind process_kind;
+
+/* The process made for that key, or NULL. */
+struct new_process *restore_find(struct restore *r, int64_t process);
+/* The id of a thread or process at @level, or -1 when it has none there. */
+int64_t pid_at(const struct image *img, int64_t thread, int64_t level);
+/* The innermost level that it has an id at: that of its own pid namespace. */
+int64_t pid_level(const struct image *img, int64_t thread);
+
+/*
+ * Fork all processes, parked with no descriptor but cpt_pidfd and all signals
+ * blocked, in the right namespaces, cgroups, sessions and with their ids;
+ * stop them by ptrace. After a failure the engine kills whatever is in the
+ * cgroup. Threads are made later, see process_restore_threads().
+ */
+int process_restore_tree(struct restore *r, struct err *e);
+/* Make the other threads of @p, in its final address space; they are stopped before their first instruction. */
+int process_restore_threads(struct restore *r, struct new_process *p, struct err *e);
