@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "host/next_id.h"
+#include "state/file.h"
 #include "state/namespace.h"
 #include "state/process.h"
 #include "state/process_tree.h"
@@ -259,9 +260,12 @@ static int birth_main(struct nursery *n, const struct process_row *row)
 /* One above every descriptor that a process will have, so that it is never in the way. */
 static int parking_number(const struct restore *r)
 {
-	int64_t highest = restore_highest_fd(r);
+	const struct fd_row *row;
+	int64_t highest = 99;
 
-	return (int)max(highest, 99) + 1;
+	image_for_each(row, r->img, &fd_table)
+		highest = max(highest, row->fd);
+	return (int)highest + 1;
 }
 
 static int nursery_open(struct nursery *n, struct restore *r, int *ret_listen, struct err *e)
