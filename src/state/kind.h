@@ -72,6 +72,8 @@ struct kind {
 	/* In each thread, the leader included, after restore_process and after all threads exist. */
 	int (*restore_thread)(struct restore *r, struct new_process *p, struct new_thread *t,
 			      struct batch *b, struct err *e);
+	/* Last: nothing is run in this thread any more until it is let go. */
+	int (*seal_thread)(struct restore *r, struct new_process *p, struct new_thread *t, struct err *e);
 	/* When every task is complete, before any runs. */
 	int (*finish)(struct restore *r, struct err *e);
 };

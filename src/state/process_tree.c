@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -229,7 +230,13 @@ static int birth_family(struct nursery *n, const struct process_row *row, struct
 static int birth_park(const struct nursery *n, struct err *e)
 {
 	unsigned int fd = (unsigned int)n->parking_fd;
+	char *self = __builtin_thread_pointer();
 
+	/* The C library's area goes away with cpt's memory; the kernel must not write there. */
+	if (__rseq_size && syscall(SYS_rseq, self + __rseq_offset, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) < 0)
+		return err_sys(e, "unregister restartable sequences");
+	if (syscall(SYS_set_robust_list, NULL, 24) < 0)
+		return err_sys(e, "forget the robust futex list");
 	if (dup3(n->cpt_pidfd, n->parking_fd, O_CLOEXEC) < 0)
 		return err_sys(e, "keep a pidfd of cpt");
 	if (close_range(0, fd - 1, 0) < 0 || close_range(fd + 1, ~0U, 0) < 0)
