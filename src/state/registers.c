@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "state/process.h"
 #include "state/registers.h"
 
 /* Codes that the kernel leaves in rax of a system call it means to restart (include/linux/errno.h). */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Signals: handlers of a process, mask and alternate stack of a thread, queues of both. */
 #include <errno.h>
-#include <linux/ptrace.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -94,7 +93,7 @@ static int pending_save(struct save *s, const struct live_thread *t, bool shared
 	int64_t place = 0;
 
 	for (;;) {
-		struct ptrace_peeksiginfo_args args = {
+		struct __ptrace_peeksiginfo_args args = {
 			.off = (uint64_t)place, .flags = shared ? PTRACE_PEEKSIGINFO_SHARED : 0, .nr = 1,
 		};
 		struct pending_signal_row *row;

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Working directory, root directory and umask of a process: table `fs`. */
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include "state/process.h"
+#include "state/task_kinds.h"
+
+struct fs_row {
+	int64_t process;
+	char *cwd, *root;	/* paths in its mount namespace */
+	int64_t umask;
+};
+
+static const struct column fs_columns[] = {
+	INT_COLUMN(struct fs_row, process, 1, INT32_MAX),
+	TEXT_COLUMN(struct fs_row, cwd, 4095),
+	TEXT_COLUMN(struct fs_row, root, 4095),
+	INT_COLUMN(struct fs_row, umask, 0, 0777),
+};
+static const struct table fs_table = TABLE("fs", struct fs_row, fs_columns);
+
+/* A link of /proc/<pid> as a path; refused when it no longer leads there. */
+static int fs_path(struct save *s, struct live_process *p, const char *link, char **ret, struct err *e)
+{
+	_cleanup_free_ char *path = NULL;
+	size_t len;
+	int r;
+
+	r = read_link_at(p->proc_fd, link, &path);
+	if (r < 0)
+		return s->frozen ? err_ret(e, r, "read the link /proc/%d/%s", p->pid, link) : -ENOENT;
+	len = strlen(path);
+	if (len > 10 && strcmp(path + len - 10, " (deleted)") == 0)
+		save_refuse(s, p, link, "make the directory again, or let the program change to another",
+			    "it is the removed directory %s", path);
+	*ret = image_strdup(s->img, path);
+	return 0;
+}
+
+static int fs_save(struct save *s, struct live_process *p, struct err *e)
+{
+	struct fs_row row = { .process = p->pid, .umask = (int64_t)text_number(p->status, "Umask", 8, 022) };
+	int r;
+
+	if (p->zombie)
+		return 0;
+	r = fs_path(s, p, "cwd", &row.cwd, e) ?: fs_path(s, p, "root", &row.root, e);
+	if (r < 0)
+		return r == -ENOENT && !s->frozen ? 0 : r;
+	*(struct fs_row *)image_add(s->img, &fs_table) = row;
+	return 0;
+}
+
+static int fs_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	const struct fs_row *row = image_find(r->img, &fs_table, offsetof(struct fs_row, process), p->row->process);
+
+	if (!row)
+		return err_set(e, -EBADMSG, "process %ld has no row in table fs", p->row->process);
+	/* What /proc shows is a path from the namespace's root, so the directory comes before the root. */
+	batch_call(b, batch_why(b, "chdir to %s", row->cwd), SYS_chdir,
+		   ARG_AT(batch_data(b, row->cwd, strlen(row->cwd) + 1)));
+	if (strcmp(row->root, "/") != 0)
+		batch_call(b, batch_why(b, "chroot to %s", row->root), SYS_chroot,
+			   ARG_AT(batch_data(b, row->root, strlen(row->root) + 1)));
+	batch_call(b, "umask", SYS_umask, ARG(row->umask));
+	return 0;
+}
+
+const struct kind fs_kind = {
+	.name = "fs",
+	.tables = (const struct table *const[]){ &fs_table, NULL },
+	.save_process = fs_save,
+	.restore_process = fs_restore,
+};

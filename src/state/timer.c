@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Interval timers of a process (alarm(2), setitimer(2)): table `timer`. */
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include "state/process.h"
+#include "state/task_kinds.h"
+
+#define NR_TIMERS 3	/* ITIMER_REAL, _VIRTUAL, _PROF */
+
+struct timer_row {
+	int64_t process, which;
+	int64_t value_us, interval_us;	/* time left when the container was stopped */
+};
+
+static const struct column timer_columns[] = {
+	INT_COLUMN(struct timer_row, process, 1, INT32_MAX),
+	INT_COLUMN(struct timer_row, which, 0, NR_TIMERS - 1),
+	INT_COLUMN(struct timer_row, value_us, 0, INT64_MAX),
+	INT_COLUMN(struct timer_row, interval_us, 0, INT64_MAX),
+};
+static const struct table timer_table = TABLE("timer", struct timer_row, timer_columns);
+
+static void refuse_posix_timers(struct save *s, struct live_process *p)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (read_file_at(p->proc_fd, "timers", &text, NULL) == 0 && *text)
+		save_refuse(s, p, "its POSIX timers", "delete them (timer_delete) while the snapshot is taken",
+			    "it made them with timer_create(2), and cpt can't restore those yet");
+}
+
+static int timer_save(struct save *s, struct live_process *p, struct err *e)
+{
+	_cleanup_batch_ struct batch *b = NULL;
+	size_t at[NR_TIMERS];
+	int r;
+
+	if (p->zombie)
+		return 0;
+	refuse_posix_timers(s, p);
+	if (!s->frozen)
+		return 0;
+	b = batch_new();
+	for (int which = 0; which < NR_TIMERS; which++) {
+		at[which] = batch_data(b, NULL, sizeof(struct itimerval));
+		batch_call(b, "getitimer", SYS_getitimer, ARG(which), ARG_AT(at[which]));
+	}
+	r = remote_run(p->remote, &p->threads[0].tracee, b, e);
+	for (int which = 0; r == 0 && which < NR_TIMERS; which++) {
+		const struct itimerval *t = batch_data_at(b, at[which]);
+
+		if (t->it_value.tv_sec || t->it_value.tv_usec)
+			*(struct timer_row *)image_add(s->img, &timer_table) = (struct timer_row){
+				p->pid, which, t->it_value.tv_sec * 1000000 + t->it_value.tv_usec,
+				t->it_interval.tv_sec * 1000000 + t->it_interval.tv_usec,
+			};
+	}
+	return r;
+}
+
+static int timer_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	const struct timer_row *row;
+
+	(void)e;
+	image_for_each(row, r->img, &timer_table) {
+		struct itimerval t = {
+			.it_value = { row->value_us / 1000000, row->value_us % 1000000 },
+			.it_interval = { row->interval_us / 1000000, row->interval_us % 1000000 },
+		};
+
+		if (row->process == p->row->process)
+			batch_call(b, "setitimer", SYS_setitimer, ARG(row->which),
+				   ARG_AT(batch_data(b, &t, sizeof(t))), ARG(0));
+	}
+	return 0;
+}
+
+const struct kind timer_kind = {
+	.name = "timer",
+	.tables = (const struct table *const[]){ &timer_table, NULL },
+	.save_process = timer_save,
+	.restore_process = timer_restore,
+};
