@@ -11,6 +11,7 @@ struct namespace_row {
 	int64_t level;		/* pid namespaces: 1 is just below cpt's own */
 };
 extern const struct table namespace_table;
+extern const struct kind namespace_kind;
 
 /* The namespace of @type ("mnt", "pid", "pid_for_children"...) that @p is in: id of its row, made on first sight; COLUMN_NULL: cpt's own. */
 int namespace_of(struct save *s, const struct live_process *p, const char *type, int64_t *ret, struct err *e);

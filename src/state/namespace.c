@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Namespaces that a container does not share with cpt: tables `namespace` and
+ * `uts`. Pid namespaces come with their first process (process_tree.c), mounts
+ * are in mount.c, SysV objects in sysv_*.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <linux/nsfs.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include "state/namespace.h"
+#include "state/process.h"
+
+static const struct column namespace_columns[] = {
+	INT_COLUMN(struct namespace_row, namespace, 0, 65535),
+	TEXT_COLUMN(struct namespace_row, type, 8),
+	INT_COLUMN(struct namespace_row, inode, 0, UINT32_MAX),
+	INT_COLUMN_OR_NULL(struct namespace_row, parent, 0, 65535),
+	INT_COLUMN_OR_NULL(struct namespace_row, level, 1, 32),
+};
+const struct table namespace_table = TABLE("namespace", struct namespace_row, namespace_columns);
+
+struct uts_row {
+	int64_t namespace;
+	char *nodename, *domainname;
+};
+
+static const struct column uts_columns[] = {
+	INT_COLUMN(struct uts_row, namespace, 0, 65535),
+	TEXT_COLUMN(struct uts_row, nodename, 64),
+	TEXT_COLUMN(struct uts_row, domainname, 64),
+};
+static const struct table uts_table = TABLE("uts", struct uts_row, uts_columns);
+
+static const struct {
+	const char *type;
+	int flag;
+	bool saved;	/* can differ from cpt's own */
+} namespaces[] = {
+	{ "pid", CLONE_NEWPID, true }, { "ipc", CLONE_NEWIPC, true }, { "uts", CLONE_NEWUTS, true },
+	{ "mnt", CLONE_NEWNS, true }, { "net", CLONE_NEWNET, false }, { "user", CLONE_NEWUSER, false },
+	{ "cgroup", CLONE_NEWCGROUP, false }, { "time", CLONE_NEWTIME, false },
+};
+
+static int type_flag(const char *type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
+		if (strcmp(namespaces[i].type, type) == 0)
+			return namespaces[i].flag;
+	return 0;
+}
+
+/* ---- saving ----------------------------------------------------------- */
+
+static int inode_of(int proc_fd, const char *type, ino_t *ret)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "ns/%s", type);
+	if (fstatat(proc_fd, path, &st, 0) < 0)
+		return -errno;
+	*ret = st.st_ino;
+	return 0;
+}
+
+static int own_inode(const char *type, ino_t *ret, struct err *e)
+{
+	_cleanup_fd_ int self = open("/proc/self", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	int r = self < 0 ? -errno : inode_of(self, type, ret);
+
+	return r < 0 ? err_ret(e, r, "look up cpt's own %s namespace", type) : 0;
+}
+
+static struct namespace_row *namespace_known(struct save *s, ino_t inode)
+{
+	return image_find(s->img, &namespace_table, offsetof(struct namespace_row, inode), (int64_t)inode);
+}
+
+static struct namespace_row *namespace_add(struct save *s, const char *type, ino_t inode)
+{
+	struct namespace_row *row;
+	size_t nr;
+
+	image_rows(s->img, &namespace_table, &nr);
+	row = image_add(s->img, &namespace_table);
+	*row = (struct namespace_row){
+		.namespace = (int64_t)nr, .type = image_strdup(s->img, type), .inode = (int64_t)inode,
+		.parent = COLUMN_NULL, .level = COLUMN_NULL,
+	};
+	return row;
+}
+
+/* A pid namespace comes after those outside of it, up to cpt's own. */
+static int pid_ns_add(struct save *s, int fd, ino_t own, int64_t *ret, int64_t *ret_level, struct err *e)
+{
+	_cleanup_fd_ int parent_fd = -1;
+	struct namespace_row *row;
+	struct stat st;
+	int64_t parent, level;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "fstat of a pid namespace");
+	if (st.st_ino == own) {
+		*ret = COLUMN_NULL;
+		*ret_level = 0;
+		return 0;
+	}
+	row = namespace_known(s, st.st_ino);
+	if (row) {
+		*ret = row->namespace;
+		*ret_level = row->level;
+		return 0;
+	}
+	parent_fd = ioctl(fd, NS_GET_PARENT);
+	if (parent_fd < 0)
+		return err_sys(e, "find the parent of pid namespace %ju", (uintmax_t)st.st_ino);
+	r = pid_ns_add(s, parent_fd, own, &parent, &level, e);
+	if (r < 0)
+		return r;
+	row = namespace_add(s, "pid", st.st_ino);
+	row->parent = parent;
+	*ret_level = row->level = level + 1;
+	*ret = row->namespace;
+	return 0;
+}
+
+static int uts_save(struct save *s, const struct live_process *p, int64_t id, struct err *e)
+{
+	_cleanup_fd_ int ns = openat(p->proc_fd, "ns/uts", O_RDONLY | O_CLOEXEC);
+	_cleanup_fd_ int own = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+	struct utsname name;
+	struct uts_row *row;
+
+	if (ns < 0 || own < 0 || setns(ns, CLONE_NEWUTS) < 0)
+		return err_sys(e, "enter the uts namespace of task %d", p->pid);
+	uname(&name);
+	if (setns(own, CLONE_NEWUTS) < 0)
+		return err_sys(e, "leave the uts namespace of task %d", p->pid);
+	row = image_add(s->img, &uts_table);
+	*row = (struct uts_row){
+		id, image_strdup(s->img, name.nodename), image_strdup(s->img, name.domainname),
+	};
+	return 0;
+}
+
+int namespace_of(struct save *s, const struct live_process *p, const char *type, int64_t *ret, struct err *e)
+{
+	struct namespace_row *row;
+	ino_t own, inode;
+	int r;
+
+	*ret = COLUMN_NULL;
+	r = own_inode(strcmp(type, "pid_for_children") == 0 ? "pid" : type, &own, e);
+	if (r < 0)
+		return r;
+	r = inode_of(p->proc_fd, type, &inode);
+	if (r < 0)
+		return s->frozen ? err_ret(e, r, "read /proc/%d/ns/%s", p->pid, type) : 0;
+	if (inode == own)
+		return 0;
+	if (strncmp(type, "pid", 3) == 0) {
+		_cleanup_fd_ int fd = -1;
+		char path[32];
+		int64_t level;
+
+		snprintf(path, sizeof(path), "ns/%s", type);
+		fd = openat(p->proc_fd, path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return s->frozen ? err_sys(e, "open /proc/%d/%s", p->pid, path) : 0;
+		return pid_ns_add(s, fd, own, ret, &level, e);
+	}
+	row = namespace_known(s, inode);
+	if (row) {
+		*ret = row->namespace;
+		return 0;
+	}
+	*ret = namespace_add(s, type, inode)->namespace;
+	return strcmp(type, "uts") == 0 ? uts_save(s, p, *ret, e) : 0;
+}
+
+/* Those that can't be saved must be cpt's own. */
+static int namespace_save(struct save *s, struct live_process *p, struct err *e)
+{
+	int r;
+
+	for (size_t i = 0; !p->zombie && i < ARRAY_SIZE(namespaces); i++) {
+		ino_t own, inode;
+		char object[48];
+
+		if (namespaces[i].saved)
+			continue;
+		r = own_inode(namespaces[i].type, &own, e);
+		if (r < 0)
+			return r;
+		if (inode_of(p->proc_fd, namespaces[i].type, &inode) < 0 || inode == own)
+			continue;
+		snprintf(object, sizeof(object), "its %s namespace", namespaces[i].type);
+		save_refuse(s, p, object, "run it in the host's", "cpt can't restore namespaces of this type yet");
+	}
+	return 0;
+}
+
+/* ---- restoring -------------------------------------------------------- */
+
+/* A child makes it and keeps it alive until cpt holds a descriptor of it. */
+static int namespace_make(const char *type, int *ret_fd, struct err *e)
+{
+	_cleanup_fd_ int up = -1, down = -1;
+	int pair[2], status = 0;
+	char path[48];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socketpair");
+	up = pair[0];
+	down = pair[1];
+	pid = fork();
+	if (pid == 0) {
+		status = unshare(type_flag(type)) < 0 ? errno : 0;
+		if (write(down, &status, sizeof(status)) < 0 || read(down, &status, 1) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	if (pid < 0)
+		return err_sys(e, "fork");
+	close_fd(&down);
+	if (read_all(up, &status, sizeof(status)) < 0)
+		status = ECHILD;
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, type);
+	if (!status)
+		*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (!status && *ret_fd < 0)
+		status = errno;
+	close_fd(&up);
+	waitpid(pid, NULL, 0);
+	return status ? err_ret(e, -status, "make a new %s namespace", type) : 0;
+}
+
+int namespace_enter(struct restore *r, int64_t id, const char *type, int *ret_back, struct err *e)
+{
+	char path[32];
+
+	*ret_back = -1;
+	if (id == COLUMN_NULL)
+		return 0;
+	if (id < 0 || (size_t)id >= r->nr_ns || r->ns_fds[id] < 0)
+		return err_set(e, -EBADMSG, "there is no %s namespace %ld in table namespace", type, id);
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", type);
+	*ret_back = open(path, O_RDONLY | O_CLOEXEC);
+	if (*ret_back < 0)
+		return err_sys(e, "open %s", path);
+	if (setns(r->ns_fds[id], type_flag(type)) < 0) {
+		err_sys(e, "enter %s namespace %ld", type, id);
+		close_fd(ret_back);
+		return e->code;
+	}
+	return 0;
+}
+
+int namespace_leave(int *back, const char *type, struct err *e)
+{
+	int r = 0;
+
+	if (*back >= 0 && setns(*back, type_flag(type)) < 0)
+		r = err_sys(e, "return to cpt's own %s namespace", type);
+	close_fd(back);
+	return r;
+}
+
+static int uts_restore(struct restore *r, struct err *e)
+{
+	const struct uts_row *row;
+
+	image_for_each(row, r->img, &uts_table) {
+		int back, ret = namespace_enter(r, row->namespace, "uts", &back, e);
+
+		if (ret < 0)
+			return ret;
+		if (sethostname(row->nodename, strlen(row->nodename)) < 0 ||
+		    setdomainname(row->domainname, strlen(row->domainname)) < 0)
+			ret = err_sys(e, "set the host name %s", row->nodename);
+		ret = namespace_leave(&back, "uts", ret < 0 ? &ERR_INIT : e) ?: ret;
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int namespace_restore(struct restore *r, struct err *e)
+{
+	const struct namespace_row *row;
+	int ret;
+
+	image_rows(r->img, &namespace_table, &r->nr_ns);
+	r->ns_fds = xcalloc(r->nr_ns, sizeof(*r->ns_fds));
+	for (size_t i = 0; i < r->nr_ns; i++)
+		r->ns_fds[i] = -1;
+	image_for_each(row, r->img, &namespace_table) {
+		if (row->namespace != (int64_t)_i)
+			return err_set(e, -EBADMSG, "table namespace is not numbered from 0");
+		if (!type_flag(row->type))
+			return err_set(e, -EBADMSG, "namespace %ld has the unknown type %s", row->namespace, row->type);
+		if (strcmp(row->type, "pid") == 0)
+			continue;
+		ret = namespace_make(row->type, &r->ns_fds[row->namespace], e);
+		if (ret < 0)
+			return ret;
+	}
+	return uts_restore(r, e);
+}
+
+const struct kind namespace_kind = {
+	.name = "namespace",
+	.tables = (const struct table *const[]){ &namespace_table, &uts_table, NULL },
+	.save_process = namespace_save,
+	.restore_container = namespace_restore,
+};
