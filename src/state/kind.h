@@ -49,6 +49,8 @@ struct refusal {
 void save_refuse(struct save *s, const struct live_process *p, const char *object,
 		 const char *advice, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+void save_clear(struct save *s);	/* frees image and refusals */
+
 /* ---- kinds ----------------------------------------------------------- */
 
 /*
@@ -142,3 +144,6 @@ struct restore {
  */
 int restore_keyed(const struct restore *r, const char *noun, int64_t number);
 void restore_set_keyed(struct restore *r, const char *noun, int64_t number, int fd);
+
+/* Close and free everything that belongs to a restore; the tasks are not touched. */
+void restore_clear(struct restore *r);

@@ -153,7 +153,7 @@ static int uts_save(struct save *s, const struct live_process *p, int64_t id, st
 int namespace_of(struct save *s, const struct live_process *p, const char *type, int64_t *ret, struct err *e)
 {
 	struct namespace_row *row;
-	ino_t own, inode;
+	ino_t own, inode = 0;
 	int r;
 
 	*ret = COLUMN_NULL;
@@ -191,7 +191,7 @@ static int namespace_save(struct save *s, struct live_process *p, struct err *e)
 	int r;
 
 	for (size_t i = 0; !p->zombie && i < ARRAY_SIZE(namespaces); i++) {
-		ino_t own, inode;
+		ino_t own, inode = 0;
 		char object[48];
 
 		if (namespaces[i].saved)

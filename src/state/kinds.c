@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Everything that cpt can save, in the order it is restored; and what kinds share in doing so. */
+#include <stdarg.h>
+#include <string.h>
+#include "state/kind.h"
+#include "state/kind_list.h"
+
+const struct table *const *kind_tables(size_t *ret_nr)
+{
+	static const struct table **tables;
+	static size_t nr, cap;
+
+	if (!tables) {
+		for (size_t i = 0; kinds[i]; i++)
+			for (const struct table *const *t = kinds[i]->tables; t && *t; t++) {
+				array_grow(tables, nr, cap);
+				tables[nr++] = *t;
+			}
+		for (size_t i = 0; file_kinds[i]; i++)
+			for (const struct table *const *t = file_kinds[i]->tables; t && *t; t++) {
+				array_grow(tables, nr, cap);
+				tables[nr++] = *t;
+			}
+	}
+	*ret_nr = nr;
+	return tables;
+}
+
+void save_refuse(struct save *s, const struct live_process *p, const char *object,
+		 const char *advice, const char *fmt, ...)
+{
+	struct refusal *refusal;
+	va_list args;
+
+	array_grow(s->refusals, s->nr_refusals, s->cap_refusals);
+	refusal = &s->refusals[s->nr_refusals++];
+	*refusal = (struct refusal){
+		.pid = p ? p->pid : 0, .object = xstrdup(object), .advice = advice ? xstrdup(advice) : NULL,
+	};
+	if (p)
+		memcpy(refusal->comm, p->comm, sizeof(refusal->comm));
+	va_start(args, fmt);
+	if (vasprintf(&refusal->reason, fmt, args) < 0)
+		refusal->reason = xstrdup(fmt);
+	va_end(args);
+}
+
+void save_clear(struct save *s)
+{
+	for (size_t i = 0; i < s->nr_refusals; i++) {
+		free(s->refusals[i].object);
+		free(s->refusals[i].reason);
+		free(s->refusals[i].advice);
+	}
+	free(s->refusals);
+	image_freep(&s->img);
+	*s = (struct save){ 0 };
+}
+
+struct keyed {
+	const char *noun;
+	int64_t number;
+	int fd;
+};
+
+int restore_keyed(const struct restore *r, const char *noun, int64_t number)
+{
+	for (size_t i = 0; i < r->nr_keyed; i++)
+		if (r->keyed[i].number == number && strcmp(r->keyed[i].noun, noun) == 0)
+			return r->keyed[i].fd;
+	return -1;
+}
+
+void restore_set_keyed(struct restore *r, const char *noun, int64_t number, int fd)
+{
+	array_grow(r->keyed, r->nr_keyed, r->cap_keyed);
+	r->keyed[r->nr_keyed++] = (struct keyed){ noun, number, fd };
+}
+
+void restore_clear(struct restore *r)
+{
+	for (size_t i = 0; i < r->nr_keyed; i++)
+		close_fd(&r->keyed[i].fd);
+	for (size_t i = 0; r->file_fds && i < r->nr_files; i++)
+		close_fd(&r->file_fds[i]);
+	for (size_t i = 0; r->ns_fds && i < r->nr_ns; i++)
+		close_fd(&r->ns_fds[i]);
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		close_fd(&r->processes[i].proc_fd);
+		free(r->processes[i].threads);
+	}
+	free(r->keyed);
+	free(r->file_fds);
+	free(r->ns_fds);
+	free(r->processes);
+	free(r->private);
+	*r = (struct restore){ .cgroup_fd = -1 };
+}
