@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Restoring a snapshot, stage by stage: see restore.h. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "engine/pin.h"
+#include "engine/restore.h"
+#include "host/cgroup.h"
+#include "state/file.h"
+#include "state/memory.h"
+#include "state/process.h"
+
+/* ---- load --------------------------------------------------------------- */
+
+static void add_threads(struct restore *r, struct new_process *p)
+{
+	const struct thread_row *row;
+	size_t cap = 0;
+
+	image_for_each(row, r->img, &thread_table) {
+		if (row->process != p->row->process)
+			continue;
+		array_grow(p->threads, p->nr_threads, cap);
+		p->threads[p->nr_threads++].row = row;
+		if (row->thread == p->row->process && p->nr_threads > 1) {
+			p->threads[p->nr_threads - 1].row = p->threads[0].row;
+			p->threads[0].row = row;
+		}
+	}
+}
+
+static int plan(struct restore *r, struct err *e)
+{
+	const struct process_row *row;
+	int ret;
+
+	image_rows(r->img, &process_table, &r->nr_processes);
+	if (!r->nr_processes)
+		return err_set(e, -EBADMSG, "the snapshot has no row in table process");
+	r->processes = xcalloc(r->nr_processes, sizeof(*r->processes));
+	image_for_each(row, r->img, &process_table) {
+		struct new_process *p = &r->processes[_i];
+
+		*p = (struct new_process){ .row = row, .proc_fd = -1 };
+		add_threads(r, p);
+		if (!p->nr_threads || p->threads[0].row->thread != row->process)
+			return err_set(e, -EBADMSG, "process %ld has no row for its leader in table thread", row->process);
+	}
+	for (size_t i = 0; kinds[i]; i++) {
+		ret = kinds[i]->check ? kinds[i]->check(r, e) : 0;
+		if (ret < 0)
+			return err_in(e, "%s", kinds[i]->name);
+	}
+	return 0;
+}
+
+/* ---- objects, tree, memory ---------------------------------------------- */
+
+static int make_objects(struct restore *r, struct err *e)
+{
+	for (size_t i = 0; kinds[i]; i++) {
+		int ret = kinds[i]->restore_container ? kinds[i]->restore_container(r, e) : 0;
+
+		if (ret < 0)
+			return err_in(e, "%s", kinds[i]->name);
+	}
+	return files_restore(r, e);
+}
+
+static int in_process(struct new_process *p, struct err *e)
+{
+	return err_in(e, "process %ld (%s)", p->row->process, p->row->comm);
+}
+
+static int make_memory(struct restore *r, struct err *e)
+{
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		struct new_process *p = &r->processes[i];
+		uint64_t hole;
+		int ret = mm_find_hole(r, p, &hole, e) ?: remote_open(&p->remote, &p->threads[0].tracee, hole, e) ?:
+			  mm_restore(r, p, e);
+
+		if (ret < 0)
+			return in_process(p, e);
+	}
+	return memory_restore_done(r, e);
+}
+
+/* ---- tasks -------------------------------------------------------------- */
+
+static int make_process(struct restore *r, struct new_process *p, struct err *e)
+{
+	_cleanup_batch_ struct batch *b = batch_new();
+
+	for (size_t i = 0; kinds[i]; i++) {
+		int ret = kinds[i]->restore_process ? kinds[i]->restore_process(r, p, b, e) : 0;
+
+		if (ret < 0)
+			return err_in(e, "%s", kinds[i]->name);
+	}
+	return remote_run(p->remote, &p->threads[0].tracee, b, e) ?: process_restore_threads(r, p, e);
+}
+
+static int make_thread(struct restore *r, struct new_process *p, struct new_thread *t, struct err *e)
+{
+	_cleanup_batch_ struct batch *b = batch_new();
+
+	/* The last calls of the leader: it may soon have no right to pidfds any more. */
+	if (t == &p->threads[0])
+		batch_call(b, "close the pidfd of cpt", SYS_close, ARG(p->cpt_pidfd));
+	for (size_t i = 0; kinds[i]; i++) {
+		int ret = kinds[i]->restore_thread ? kinds[i]->restore_thread(r, p, t, b, e) : 0;
+
+		if (ret < 0)
+			return err_in(e, "%s", kinds[i]->name);
+	}
+	return remote_run(p->remote, &t->tracee, b, e);
+}
+
+static int make_tasks(struct restore *r, struct err *e)
+{
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		int ret = make_process(r, &r->processes[i], e);
+
+		if (ret < 0)
+			return in_process(&r->processes[i], e);
+	}
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		struct new_process *p = &r->processes[i];
+
+		for (size_t j = 0; j < p->nr_threads; j++) {
+			int ret = make_thread(r, p, &p->threads[j], e);
+
+			if (ret < 0)
+				return err_in(e, "thread %ld of process %ld (%s)", p->threads[j].row->thread,
+					      p->row->process, p->row->comm);
+		}
+	}
+	return 0;
+}
+
+/* ---- seal, go ----------------------------------------------------------- */
+
+static int seal_thread(struct restore *r, struct new_process *p, struct new_thread *t, struct err *e)
+{
+	for (size_t i = 0; kinds[i]; i++) {
+		int ret = kinds[i]->seal_thread ? kinds[i]->seal_thread(r, p, t, e) : 0;
+
+		if (ret < 0)
+			return err_in(e, "%s of thread %ld (%s)", kinds[i]->name, t->row->thread, t->row->comm);
+	}
+	return 0;
+}
+
+static int seal(struct restore *r, struct err *e)
+{
+	int ret = files_connect(r, e);
+
+	for (size_t i = 0; ret == 0 && kinds[i]; i++)
+		if (kinds[i]->finish && kinds[i]->finish(r, e) < 0)
+			return err_in(e, "%s", kinds[i]->name);
+	for (size_t i = 0; ret == 0 && i < r->nr_processes; i++) {
+		struct new_process *p = &r->processes[i];
+
+		ret = remote_close(take_ptr(p->remote), &p->threads[0].tracee, e);
+		for (size_t j = 0; ret == 0 && j < p->nr_threads; j++)
+			ret = seal_thread(r, p, &p->threads[j], e);
+	}
+	return ret;
+}
+
+static int let_go(struct restore *r, struct err *e)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < r->nr_processes; i++)
+		for (size_t j = 0; ret == 0 && j < r->processes[i].nr_threads; j++)
+			ret = tracee_release(&r->processes[i].threads[j].tracee, e);
+	return ret;
+}
+
+/* ---- undo --------------------------------------------------------------- */
+
+/* Children of ours that are in the cgroup end with it; collect them so that nothing is left. */
+static void reap(void)
+{
+	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+		;
+}
+
+static int build(struct restore *r, struct err *e)
+{
+	int ret = make_objects(r, e) ?: process_restore_tree(r, e) ?: make_memory(r, e) ?: make_tasks(r, e) ?:
+		  seal(r, e) ?: let_go(r, e);
+
+	if (ret < 0) {
+		cgroup_kill(r->cgroup, &ERR_INIT);
+		reap();
+	}
+	for (size_t i = 0; i < r->nr_processes; i++)
+		free(take_ptr(r->processes[i].remote));
+	return ret;
+}
+
+static int restore_into(struct store *store, const struct snapshot_row *snapshot, struct restore *r, struct err *e)
+{
+	struct swap_volume volume;
+	bool made = false;
+	int ret;
+
+	ret = cgroup_create_empty(r->cgroup, &made, e);
+	if (ret < 0)
+		return ret;
+	ret = volume_clone(store, snapshot->thin_id, &volume, e);
+	if (ret == 0) {
+		ret = pin_cgroup_to(store, r->cgroup, &volume, snapshot->id, e);
+		if (ret == 0) {
+			r->cgroup_fd = cgroup_open(r->cgroup, e);
+			ret = r->cgroup_fd < 0 ? r->cgroup_fd : build(r, e);
+			if (ret < 0)
+				unpin_cgroup(store, r->cgroup, &ERR_INIT);
+		} else {
+			volume_destroy(store, volume.thin_id, &ERR_INIT);
+		}
+	}
+	if (ret < 0 && made)
+		cgroup_remove(r->cgroup, &ERR_INIT);
+	return ret;
+}
+
+int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, const struct restore_options *options,
+		     struct restore_figures *ret_figures, struct err *e)
+{
+	size_t nr_tables;
+	const struct table *const *tables = kind_tables(&nr_tables);
+	_cleanup_image_ struct image *img = image_new(tables, nr_tables);
+	struct restore r = { .img = img, .cgroup = options->cgroup ?: snapshot->cgroup, .cgroup_fd = -1 };
+	uint64_t begun = now_ns();
+	int ret;
+
+	ret = catalog_load_image(store_catalog(store), snapshot->id, img, e) ?: plan(&r, e);
+	if (ret == 0 && !options->dry_run)
+		ret = restore_into(store, snapshot, &r, e);
+	if (ret == 0)
+		*ret_figures = (struct restore_figures){
+			.total_ns = now_ns() - begun, .tasks = r.nr_processes,
+			.threads = (size_t)snapshot->threads, .runs = (size_t)snapshot->runs,
+		};
+	close_fd(&r.cgroup_fd);
+	restore_clear(&r);
+	return ret;
+}

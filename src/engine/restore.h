@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Restoring a snapshot, in stages; a failure of any leaves no task, cgroup,
+ * volume or row behind:
+ *
+ *  load     the rows, range-checked; every kind checks its own (untrusted input)
+ *  volume   a clone of the snapshot's volume, swapped on in claim mode
+ *  cgroup   made (or found empty) and pinned to it
+ *  objects  namespaces, IPC objects, open files: cpt makes them
+ *  tree     all processes forked with their ids, parked, stopped
+ *  memory   each address space exchanged for the recorded one, runs installed
+ *  tasks    descriptors, signals, timers...: one batch a process, then threads
+ *           and one batch a thread
+ *  seal     footholds removed, masks and registers set
+ *  go       the area leaves claim mode, all threads are let go
+ */
+#pragma once
+#include <stdbool.h>
+#include "state/kind.h"
+#include "store/store.h"
+
+struct restore_options {
+	const char *cgroup;	/* path below the cgroup2 mount; NULL: where it came from */
+	bool dry_run;		/* load and check only */
+};
+
+struct restore_figures {
+	uint64_t total_ns;
+	size_t tasks, threads, runs;
+};
+
+int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, const struct restore_options *options,
+		     struct restore_figures *ret, struct err *e);

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Taking a snapshot, stage by stage: see snapshot.h. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include "engine/pin.h"
+#include "engine/snapshot.h"
+#include "host/cgroup.h"
+#include "state/file.h"
+#include "state/memory.h"
+
+/* What the stages hand on. */
+struct job {
+	struct store *store;
+	const char *cgroup;
+	int cgroup_fd;
+	const struct snapshot_options *options;
+	struct pin_row pin;
+	struct swap_volume volume;
+	struct live live;
+	struct save save;
+	struct sync_figures written;	/* by all syncs of this snapshot */
+	int64_t thin_id;
+	bool thin_taken;
+	uint64_t begun_ns, frozen_ns;
+};
+
+/* ---- survey, collect --------------------------------------------------- */
+
+static int save_threads(struct save *s, const struct kind *k, struct live_process *p, struct err *e)
+{
+	for (size_t i = 0; k->save_thread && i < p->nr_threads; i++) {
+		int r = k->save_thread(s, p, &p->threads[i], e);
+
+		if (r < 0)
+			return err_in(e, "%s of task %d (%s)", k->name, p->threads[i].tid, p->comm);
+	}
+	return 0;
+}
+
+static int save_kind(struct save *s, const struct kind *k, struct err *e)
+{
+	int r = k->save_container ? k->save_container(s, e) : 0;
+
+	if (r < 0)
+		return err_in(e, "%s", k->name);
+	for (size_t i = 0; i < s->live->nr_processes; i++) {
+		struct live_process *p = &s->live->processes[i];
+
+		r = k->save_process ? k->save_process(s, p, e) : 0;
+		if (r < 0)
+			return err_in(e, "%s of task %d (%s)", k->name, p->pid, p->comm);
+		r = save_threads(s, k, p, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int save_all(struct save *s, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && kinds[i]; i++)
+		r = save_kind(s, kinds[i], e);
+	return r ?: files_save(s, e);
+}
+
+static int refuse_if_any(struct job *j, struct err *e)
+{
+	if (!j->save.nr_refusals)
+		return 0;
+	if (j->options->refused)
+		j->options->refused(j->save.refusals, j->save.nr_refusals);
+	err_set(e, -EOPNOTSUPP, "%s can't be snapshotted: %zu thing%s that cpt can't save (nothing was changed)",
+		j->cgroup, j->save.nr_refusals, j->save.nr_refusals == 1 ? "" : "s");
+	return err_advise(e, "each is listed with what to do");
+}
+
+static void save_begin(struct job *j, bool frozen)
+{
+	size_t nr;
+	const struct table *const *tables = kind_tables(&nr);
+
+	j->save = (struct save){ .live = &j->live, .frozen = frozen, .img = image_new(tables, nr) };
+}
+
+static int survey(struct job *j, struct err *e)
+{
+	int r = live_read(&j->live, j->cgroup, j->cgroup_fd, false, e);
+
+	if (r < 0)
+		return r;
+	if (j->live.nr_processes == 0) {
+		r = err_set(e, -ESRCH, "the cgroup %s has no task", j->cgroup);
+		err_advise(e, "`cat /sys/fs/cgroup%s/cgroup.procs` lists its processes", j->cgroup);
+	} else {
+		save_begin(j, false);
+		r = save_all(&j->save, e) ?: refuse_if_any(j, e);
+		save_clear(&j->save);
+	}
+	live_release(&j->live, &ERR_INIT);
+	return r;
+}
+
+/* ---- pin, presync ------------------------------------------------------ */
+
+static int find_volume(struct job *j, struct err *e)
+{
+	int r = catalog_get_pin(store_catalog(j->store), j->cgroup, &j->pin, e);
+
+	if (r == -ENOENT)
+		r = pin_cgroup(j->store, j->cgroup, j->options->volume_bytes, e) ?:
+		    catalog_get_pin(store_catalog(j->store), j->cgroup, &j->pin, e);
+	return r ?: volume_find(j->store, j->pin.thin_id, &j->volume, e);
+}
+
+/* The container runs; what it dirties meanwhile is left to the frozen sync. Twice, for the first can take long. */
+static int presync(struct job *j, struct err *e)
+{
+	for (int round = 0; round < 2; round++) {
+		int r = live_read(&j->live, j->cgroup, j->cgroup_fd, false, e);
+
+		if (r < 0)
+			return r;
+		r = memory_sync(&j->live, &j->written, e);
+		live_release(&j->live, &ERR_INIT);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- stop .. take ------------------------------------------------------ */
+
+static int open_footholds(struct live *l, struct err *e)
+{
+	for (size_t i = 0; i < l->nr_processes; i++) {
+		struct live_process *p = &l->processes[i];
+		int r = p->zombie ? 0 : remote_open(&p->remote, &p->threads[0].tracee, 0, e);
+
+		if (r < 0)
+			return err_in(e, "task %d (%s)", p->pid, p->comm);
+	}
+	return 0;
+}
+
+static int save_frozen(struct job *j, struct err *e)
+{
+	int r;
+
+	save_begin(j, true);
+	/* Memory before footholds: what runs in a thread may touch its memory (rseq). */
+	r = memory_sync(&j->live, &j->written, e) ?: memory_save(&j->save, e) ?: open_footholds(&j->live, e) ?:
+	    save_all(&j->save, e) ?: refuse_if_any(j, e);
+	if (r < 0)
+		return r;
+	r = volume_snapshot_take(j->store, &j->volume, j->thin_id, e);
+	j->thin_taken = r == 0;
+	return r;
+}
+
+/* ---- commit ------------------------------------------------------------ */
+
+static char *new_id(void)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		random = wall_ns();
+	return xasprintf("%012jx", (uintmax_t)(random & 0xffffffffffff));
+}
+
+static void describe(struct job *j, struct snapshot_row *s)
+{
+	struct utsname here;
+
+	uname(&here);
+	*s = (struct snapshot_row){
+		.id = new_id(), .parent = j->pin.parent_snapshot ? xstrdup(j->pin.parent_snapshot) : NULL,
+		.cgroup = xstrdup(j->cgroup), .thin_id = j->thin_id, .created_ns = (int64_t)wall_ns(),
+		.hostname = xstrdup(here.nodename), .kernel = xstrdup(here.release),
+		.tasks = (int64_t)j->live.nr_processes, .pages_written = (int64_t)j->written.written,
+		.frozen_ns = (int64_t)j->frozen_ns, .total_ns = (int64_t)(now_ns() - j->begun_ns),
+	};
+	for (size_t i = 0; i < j->live.nr_processes; i++)
+		s->threads += (int64_t)j->live.processes[i].nr_threads;
+	memory_count(j->save.img, &s->pages, &s->runs);
+}
+
+static int commit(struct job *j, struct snapshot_row *s, struct err *e)
+{
+	struct catalog *c = store_catalog(j->store);
+	struct volume_row volume = {
+		.thin_id = j->thin_id, .role = VOLUME_SNAPSHOT, .origin = j->pin.thin_id,
+		.bytes = (int64_t)j->volume.bytes, .created_ns = s->created_ns,
+	};
+	char *parent = j->pin.parent_snapshot;
+	int r;
+
+	r = volume_snapshot_commit(j->store, &j->volume, j->thin_id, e) ?: catalog_begin(c, e);
+	if (r < 0)
+		return r;
+	j->pin.parent_snapshot = s->id;
+	r = catalog_add_volume(c, &volume, e) ?: catalog_add_snapshot(c, s, j->save.img, e) ?:
+	    catalog_set_pin(c, &j->pin, e) ?: catalog_commit(c, e);
+	j->pin.parent_snapshot = parent;
+	if (r < 0)
+		catalog_rollback(c);
+	return r;
+}
+
+/* ---- all --------------------------------------------------------------- */
+
+static int freeze_and_commit(struct job *j, struct snapshot_row *ret, struct err *e)
+{
+	struct snapshot_row row = { 0 };
+	uint64_t stopped;
+	int r;
+
+	r = volume_snapshot_prepare(j->store, &j->volume, &j->thin_id, e);
+	if (r < 0)
+		return r;
+	stopped = now_ns();
+	r = live_read(&j->live, j->cgroup, j->cgroup_fd, true, e);
+	if (r < 0)
+		return r;
+	r = save_frozen(j, e);
+	j->frozen_ns = now_ns() - stopped;
+	if (r == 0)
+		describe(j, &row);
+	if (r < 0 || !j->options->kill)
+		live_release(&j->live, r < 0 ? &ERR_INIT : e);
+	j->frozen_ns = now_ns() - stopped;
+	row.frozen_ns = (int64_t)j->frozen_ns;
+	if (r == 0)
+		r = commit(j, &row, e);
+	if (r == 0 && j->options->kill)
+		r = cgroup_kill(j->cgroup, e);
+	live_release(&j->live, &ERR_INIT);
+	if (r < 0 && j->thin_taken && !row.catalog_bytes)
+		volume_snapshot_discard(j->store, j->thin_id, &ERR_INIT);
+	if (r < 0)
+		snapshot_row_clear(&row);
+	else
+		*ret = row;
+	return r;
+}
+
+int snapshot_take(struct store *store, const char *cgroup, const struct snapshot_options *options,
+		  struct snapshot_row *ret, struct err *e)
+{
+	struct job j = {
+		.store = store, .cgroup = cgroup, .options = options, .cgroup_fd = -1, .begun_ns = now_ns(),
+	};
+	int r;
+
+	j.cgroup_fd = cgroup_open(cgroup, e);
+	if (j.cgroup_fd < 0)
+		return j.cgroup_fd;
+	r = survey(&j, e) ?: find_volume(&j, e) ?: presync(&j, e) ?: freeze_and_commit(&j, ret, e);
+	save_clear(&j.save);
+	pin_row_clear(&j.pin);
+	close_fd(&j.cgroup_fd);
+	return r;
+}
