@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* System V semaphore sets with what each process has pending to undo: tables `sysv_sem`, `sysv_sem_value`, `sysv_sem_undo`. */
+#include <errno.h>
+#include <string.h>
+#include <sys/sem.h>
+#include <sys/syscall.h>
+#include "host/uapi_sem.h"
+#include "state/namespace.h"
+#include "state/process.h"
+#include "state/sysv.h"
+
+struct sysv_sem_row {
+	int64_t ipc_ns, id;
+	SYSV_PERMISSIONS;
+	int64_t semaphores;
+};
+
+struct sysv_sem_value_row {
+	int64_t ipc_ns, id, semaphore, value;
+};
+
+struct sysv_sem_undo_row {
+	int64_t process, id, semaphore;
+	int64_t adjustment;	/* added to the value when the process ends */
+};
+
+#define SEMAPHORES_MOST 32000	/* SEMMSL, include/uapi/linux/sem.h */
+
+static const struct column sysv_sem_columns[] = {
+	INT_COLUMN(struct sysv_sem_row, ipc_ns, 0, 65535), INT_COLUMN(struct sysv_sem_row, id, 0, INT32_MAX),
+	SYSV_PERMISSION_COLUMNS(struct sysv_sem_row),
+	INT_COLUMN(struct sysv_sem_row, semaphores, 1, SEMAPHORES_MOST),
+};
+static const struct table sysv_sem_table = TABLE("sysv_sem", struct sysv_sem_row, sysv_sem_columns);
+
+static const struct column sysv_sem_value_columns[] = {
+	INT_COLUMN(struct sysv_sem_value_row, ipc_ns, 0, 65535),
+	INT_COLUMN(struct sysv_sem_value_row, id, 0, INT32_MAX),
+	INT_COLUMN(struct sysv_sem_value_row, semaphore, 0, SEMAPHORES_MOST - 1),
+	INT_COLUMN(struct sysv_sem_value_row, value, 0, 32767),
+};
+static const struct table sysv_sem_value_table =
+	TABLE("sysv_sem_value", struct sysv_sem_value_row, sysv_sem_value_columns);
+
+static const struct column sysv_sem_undo_columns[] = {
+	INT_COLUMN(struct sysv_sem_undo_row, process, 1, INT32_MAX),
+	INT_COLUMN(struct sysv_sem_undo_row, id, 0, INT32_MAX),
+	INT_COLUMN(struct sysv_sem_undo_row, semaphore, 0, SEMAPHORES_MOST - 1),
+	INT_COLUMN(struct sysv_sem_undo_row, adjustment, -32768, 32767),
+};
+static const struct table sysv_sem_undo_table =
+	TABLE("sysv_sem_undo", struct sysv_sem_undo_row, sysv_sem_undo_columns);
+
+union semun {
+	int val;
+	struct semid_ds *buf;
+	unsigned short *array;
+	struct seminfo *info;
+};
+
+/* ---- saving ----------------------------------------------------------- */
+
+static int set_save(struct save *s, int64_t ns, int id, const struct semid_ds *ds, struct err *e)
+{
+	struct sysv_permissions perm = sysv_permissions(&ds->sem_perm);
+	_cleanup_free_ unsigned short *values = xcalloc(ds->sem_nsems, sizeof(*values));
+	struct sysv_sem_row *row;
+
+	if (semctl(id, 0, GETALL, (union semun){ .array = values }) < 0)
+		return s->frozen ? err_sys(e, "read the values of semaphore set %d", id) : 0;
+	row = image_add(s->img, &sysv_sem_table);
+	*row = (struct sysv_sem_row){ .ipc_ns = ns, .id = id, .semaphores = (int64_t)ds->sem_nsems };
+	memcpy(&row->key, &perm, sizeof(perm));
+	for (size_t i = 0; i < ds->sem_nsems; i++)
+		*(struct sysv_sem_value_row *)image_add(s->img, &sysv_sem_value_table) =
+			(struct sysv_sem_value_row){ ns, id, (int64_t)i, values[i] };
+	return 0;
+}
+
+static int namespace_save_sets(struct save *s, struct live_process *p, int64_t ns, struct err *e)
+{
+	struct seminfo info;
+	struct semid_ds ds;
+	int highest = semctl(0, 0, SEM_INFO, (union semun){ .info = &info });
+
+	(void)p;
+	for (int place = 0; place <= highest; place++) {
+		int id = semctl(place, 0, SEM_STAT_ANY, (union semun){ .buf = &ds });
+		int r = id < 0 ? 0 : set_save(s, ns, id, &ds, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int sysv_sem_save(struct save *s, struct err *e)
+{
+	return sysv_each_namespace(s, namespace_save_sets, e);
+}
+
+static int undo_save(struct save *s, struct live_process *p, struct err *e)
+{
+	_cleanup_batch_ struct batch *b = NULL;
+	const struct sysv_sem_row *set;
+	size_t nr_sets, nr = 0;
+	_cleanup_free_ size_t *at = NULL;
+	int64_t ns;
+	int r;
+
+	if (!s->frozen || p->zombie)
+		return 0;
+	r = namespace_of(s, p, "ipc", &ns, e);
+	if (r < 0)
+		return r;
+	image_rows(s->img, &sysv_sem_table, &nr_sets);
+	if (ns == COLUMN_NULL || !nr_sets)
+		return 0;
+	at = xcalloc(nr_sets, sizeof(*at));
+	b = batch_new();
+	image_for_each(set, s->img, &sysv_sem_table) {
+		if (set->ipc_ns != ns)
+			continue;
+		at[_i] = batch_data(b, NULL, (size_t)set->semaphores * sizeof(short));
+		batch_call(b, "semctl: read what it has to undo", SYS_semctl, ARG(set->id), ARG(0), ARG(GETADJ),
+			   ARG_AT(at[_i]));
+		nr++;
+	}
+	r = nr ? remote_run(p->remote, &p->threads[0].tracee, b, e) : 0;
+	if (r == -EINVAL)
+		err_advise(e, "boot a kernel with all of cpt's patches: this one can't tell pending undos");
+	if (r < 0)
+		return r;
+	image_for_each(set, s->img, &sysv_sem_table)
+		for (int64_t i = 0; set->ipc_ns == ns && i < set->semaphores; i++) {
+			int64_t adjustment = ((short *)batch_data_at(b, at[_i]))[i];
+
+			if (adjustment)
+				*(struct sysv_sem_undo_row *)image_add(s->img, &sysv_sem_undo_table) =
+					(struct sysv_sem_undo_row){ p->pid, set->id, i, adjustment };
+		}
+	return 0;
+}
+
+/* ---- restoring -------------------------------------------------------- */
+
+static int set_fill(struct restore *r, const struct sysv_sem_row *row, struct err *e)
+{
+	_cleanup_free_ unsigned short *values = xcalloc((size_t)row->semaphores, sizeof(*values));
+	const struct sysv_sem_value_row *v;
+	struct semid_ds ds;
+	int id = (int)row->id;
+
+	image_for_each(v, r->img, &sysv_sem_value_table)
+		if (v->ipc_ns == row->ipc_ns && v->id == row->id && v->semaphore < row->semaphores)
+			values[v->semaphore] = (unsigned short)v->value;
+	if (semctl(id, 0, SETALL, (union semun){ .array = values }) < 0)
+		return err_sys(e, "set its values");
+	if (semctl(id, 0, IPC_STAT, (union semun){ .buf = &ds }) < 0)
+		return err_sys(e, "read its state");
+	ds.sem_perm.uid = (uid_t)row->uid;
+	ds.sem_perm.gid = (gid_t)row->gid;
+	ds.sem_perm.mode = (unsigned short)row->mode;
+	return semctl(id, 0, IPC_SET, (union semun){ .buf = &ds }) < 0 ? err_sys(e, "set its owner") : 0;
+}
+
+static int set_restore(struct restore *r, const struct sysv_sem_row *row, struct err *e)
+{
+	struct sysv_permissions perm;
+	struct sysv_scope scope;
+	int ret, id;
+
+	memcpy(&perm, &row->key, sizeof(perm));
+	ret = sysv_begin(r, &scope, row->ipc_ns, "IPC_SEM", row->id, &perm, e);
+	if (ret < 0)
+		return ret;
+	id = semget((key_t)row->key, (int)row->semaphores, IPC_CREAT | IPC_EXCL | (int)row->mode);
+	if (id < 0)
+		ret = err_sys(e, "make it");
+	else if (id != row->id)
+		ret = err_set(e, -EPROTO, "the kernel gave it the id %d", id);
+	if (ret == 0)
+		ret = set_fill(r, row, e);
+	return sysv_end(&scope, ret < 0 ? &ERR_INIT : e) ?: ret;
+}
+
+static int sysv_sem_restore(struct restore *r, struct err *e)
+{
+	const struct sysv_sem_row *row;
+
+	image_for_each(row, r->img, &sysv_sem_table)
+		if (set_restore(r, row, e) < 0)
+			return err_in(e, "semaphore set %ld", row->id);
+	return 0;
+}
+
+/*
+ * The process takes its undo on itself by two operations that are made as one
+ * and leave the value alone: only one of them is to be undone.
+ */
+static int undo_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	const struct sysv_sem_undo_row *row;
+
+	(void)e;
+	image_for_each(row, r->img, &sysv_sem_undo_table) {
+		struct sembuf ops[2] = {
+			{ (unsigned short)row->semaphore, (short)row->adjustment, 0 },
+			{ (unsigned short)row->semaphore, (short)-row->adjustment, SEM_UNDO },
+		};
+
+		if (row->process != p->row->process)
+			continue;
+		if (row->adjustment < 0) {	/* up before down, or it would wait */
+			struct sembuf first = ops[1];
+
+			ops[1] = ops[0];
+			ops[0] = first;
+		}
+		batch_call(b, batch_why(b, "semop: take on the undo of semaphore set %ld", row->id), SYS_semop,
+			   ARG(row->id), ARG_AT(batch_data(b, ops, sizeof(ops))), ARG(2));
+	}
+	return 0;
+}
+
+const struct kind sysv_sem_kind = {
+	.name = "sysv_sem",
+	.tables = (const struct table *const[]){ &sysv_sem_table, &sysv_sem_value_table, &sysv_sem_undo_table, NULL },
+	.save_container = sysv_sem_save,
+	.save_process = undo_save,
+	.restore_container = sysv_sem_restore,
+	.restore_process = undo_restore,
+};
