@@ -18,6 +18,7 @@
 #include "state/live.h"
 
 struct restore;
+struct share;
 struct new_process;
 struct new_thread;
 struct file_row;
@@ -135,6 +136,9 @@ struct restore {
 	const void **private;		/* by kind, see restore_private() */
 	struct keyed *keyed;		/* see restore_keyed() */
 	size_t nr_keyed, cap_keyed;
+	struct share *shares;		/* see share_plan() in swap_run.h */
+	size_t nr_shares;
+	bool shares_known;
 };
 
 /*

@@ -90,6 +90,7 @@ void restore_clear(struct restore *r)
 		free(r->processes[i].threads);
 	}
 	free(r->keyed);
+	free(r->shares);
 	free(r->file_fds);
 	free(r->ns_fds);
 	free(r->processes);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A container's memory as the engine sees it: written through to the swap
+ * volume, noted as runs, put back into new address spaces. Behind it are
+ * mm.h, vma.h, shmem.h and swap_run.h.
+ */
+#pragma once
+#include "host/pagemap.h"
+#include "state/kind.h"
+
+/*
+ * Write all memory of the container through to its volume and wait for it:
+ * every address space, every shared memory object. Running processes may go
+ * away meanwhile; of a frozen container everything is on the volume afterwards.
+ * Adds to @sum.
+ */
+int memory_sync(struct live *l, struct sync_figures *sum, struct err *e);
+
+/* Rows of `swap_run` and `shmem_run` of the frozen, synced container. -EBUSY names what was not on the volume. */
+int memory_save(struct save *s, struct err *e);
+
+/* Pages that the runs of a snapshot name, and how many runs there are. */
+void memory_count(const struct image *img, int64_t *pages, int64_t *runs);
+
+/*
+ * A place for the foothold in the stopped, forked copy of cpt that shall become
+ * @p: free there and in the address space that it is to get.
+ */
+int mm_find_hole(struct restore *r, struct new_process *p, uint64_t *ret, struct err *e);
+
+/*
+ * Give @p, whose foothold is open there, its own address space instead of
+ * cpt's: mappings, vdso, pages (as entries of the swap volume), heap and
+ * argument addresses, program. For all processes in the order of their rows,
+ * for pages are shared with earlier ones.
+ */
+int mm_restore(struct restore *r, struct new_process *p, struct err *e);
+
+/* All address spaces are made: the kernel may choose slots of the volume by itself from now on. */
+int memory_restore_done(struct restore *r, struct err *e);
+
+/* Do the mappings of @p look as recorded? The first difference is the error. For tests and debugging. */
+int mm_compare(const struct restore *r, const struct new_process *p, struct err *e);
