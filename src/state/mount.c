@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mounts. A restored mount namespace begins as a copy of cpt's own; what the
+ * snapshot's had beyond that is mounted, what it had not is unmounted. File
+ * systems whose contents live in the kernel (proc, sysfs, mqueue, an empty
+ * tmpfs) can be mounted anew, others must be in cpt's own namespace too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include "state/mount.h"
+#include "state/namespace.h"
+#include "state/process.h"
+
+static const struct column mount_columns[] = {
+	INT_COLUMN(struct mount_row, mount_ns, 0, 65535),
+	INT_COLUMN(struct mount_row, place, 0, 1 << 20),
+	TEXT_COLUMN(struct mount_row, point, 4095),
+	TEXT_COLUMN(struct mount_row, root, 4095),
+	TEXT_COLUMN(struct mount_row, type, 255),
+	TEXT_COLUMN(struct mount_row, source, 4095),
+	TEXT_COLUMN(struct mount_row, options, 4095),
+	INT_COLUMN(struct mount_row, host, 0, 1),
+	INT_COLUMN_OR_NULL(struct mount_row, pid_ns, 0, 65535),
+};
+const struct table mount_table = TABLE("mount", struct mount_row, mount_columns);
+
+/* ---- mountinfo --------------------------------------------------------- */
+
+/* Blanks in paths are written as \040 and the like. */
+static char *unescape(const char *s, size_t len)
+{
+	char *out = xmalloc(len + 1), *o = out;
+
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] == '\\' && i + 3 < len) {
+			*o++ = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
+			i += 3;
+		} else {
+			*o++ = s[i];
+		}
+	}
+	*o = 0;
+	return out;
+}
+
+bool mount_info_parse(const char *line, size_t len, struct mount_info *m)
+{
+	const char *fields[32], *end = line + len;
+	size_t lens[32], nr = 0, dash = 0;
+
+	for (const char *p = line; p < end && nr < ARRAY_SIZE(fields); nr++) {
+		const char *blank = memchr(p, ' ', (size_t)(end - p)) ?: end;
+
+		fields[nr] = p;
+		lens[nr] = (size_t)(blank - p);
+		if (!dash && lens[nr] == 1 && *p == '-')
+			dash = nr;
+		p = blank + 1;
+	}
+	if (dash < 6 || dash + 2 >= nr)
+		return false;
+	*m = (struct mount_info){
+		.root = unescape(fields[3], lens[3]), .point = unescape(fields[4], lens[4]),
+		.options = unescape(fields[5], lens[5]), .type = unescape(fields[dash + 1], lens[dash + 1]),
+		.source = unescape(fields[dash + 2], lens[dash + 2]),
+	};
+	return true;
+}
+
+void mount_info_clear(struct mount_info *m)
+{
+	free(m->point);
+	free(m->root);
+	free(m->type);
+	free(m->source);
+	free(m->options);
+}
+
+struct mounts {
+	struct mount_info *list;
+	size_t nr, cap;
+};
+
+static void mounts_clear(struct mounts *m)
+{
+	for (size_t i = 0; i < m->nr; i++)
+		mount_info_clear(&m->list[i]);
+	free(m->list);
+}
+
+static int mounts_read(int proc_fd, const char *path, struct mounts *m)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = read_file_at(proc_fd, path, &text, NULL);
+
+	*m = (struct mounts){ 0 };
+	for (char *line = text, *end; r == 0 && *line; line = end + (*end == '\n')) {
+		end = strchrnul(line, '\n');
+		array_grow(m->list, m->nr, m->cap);
+		if (mount_info_parse(line, (size_t)(end - line), &m->list[m->nr]))
+			m->nr++;
+	}
+	return r;
+}
+
+static bool mounts_have(const struct mounts *m, const char *point, const char *type, const char *root)
+{
+	for (size_t i = 0; i < m->nr; i++)
+		if (strcmp(m->list[i].point, point) == 0 && strcmp(m->list[i].type, type) == 0 &&
+		    strcmp(m->list[i].root, root) == 0)
+			return true;
+	return false;
+}
+
+/* ---- saving ----------------------------------------------------------- */
+
+/* The pid namespace that a proc shows, by that of its process 1. */
+static int proc_pid_ns(struct save *s, const struct live_process *p, const struct mount_info *m, int64_t *ret)
+{
+	const struct namespace_row *row;
+	char path[4200];
+	struct stat st;
+
+	*ret = COLUMN_NULL;
+	snprintf(path, sizeof(path), "root%s/1/ns/pid", m->point);
+	if (fstatat(p->proc_fd, path, &st, 0) < 0)
+		return -errno;
+	image_for_each(row, s->img, &namespace_table)
+		if (row->inode == (int64_t)st.st_ino)
+			*ret = row->namespace;
+	return 0;
+}
+
+static bool tmpfs_is_empty(const struct live_process *p, const struct mount_info *m)
+{
+	_cleanup_dir_ DIR *dir = NULL;
+	char path[4200];
+	int fd;
+
+	snprintf(path, sizeof(path), "root%s", m->point);
+	fd = openat(p->proc_fd, path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	dir = fdopendir(fd);
+	for (struct dirent *d; (d = readdir(dir)); )
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			return false;
+	return true;
+}
+
+static void refuse_foreign(struct save *s, struct live_process *p, const struct mount_info *m)
+{
+	char object[300];
+	bool kernel_fs = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0 || strcmp(m->type, "mqueue") == 0;
+
+	snprintf(object, sizeof(object), "the mount %.200s (%s)", m->point, m->type);
+	if (strcmp(m->root, "/") != 0)
+		save_refuse(s, p, object, "mount it in the host's namespace as well",
+			    "it is a bind mount of %s that only the container has", m->root);
+	else if (strcmp(m->type, "tmpfs") == 0 ? !tmpfs_is_empty(p, m) : !kernel_fs)
+		save_refuse(s, p, object, "mount it in the host's namespace as well",
+			    "only the container has it, and cpt can't restore its contents yet");
+}
+
+static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struct err *e)
+{
+	struct mounts host, theirs;
+	int r;
+
+	r = mounts_read(-1, "/proc/self/mountinfo", &host);
+	if (r < 0)
+		return err_ret(e, r, "read /proc/self/mountinfo");
+	r = mounts_read(p->proc_fd, "mountinfo", &theirs);
+	for (size_t i = 0; r == 0 && i < theirs.nr; i++) {
+		const struct mount_info *m = &theirs.list[i];
+		struct mount_row row = {
+			ns, (int64_t)i, image_strdup(s->img, m->point), image_strdup(s->img, m->root),
+			image_strdup(s->img, m->type), image_strdup(s->img, m->source),
+			image_strdup(s->img, m->options), mounts_have(&host, m->point, m->type, m->root), COLUMN_NULL,
+		};
+
+		if (strcmp(m->type, "proc") == 0)
+			proc_pid_ns(s, p, m, &row.pid_ns);
+		/* A proc of the container's own over the host's is the container's. */
+		if (row.pid_ns != COLUMN_NULL)
+			row.host = 0;
+		if (!row.host)
+			refuse_foreign(s, p, m);
+		*(struct mount_row *)image_add(s->img, &mount_table) = row;
+	}
+	mounts_clear(&host);
+	if (r == 0)
+		mounts_clear(&theirs);
+	return r < 0 && s->frozen ? err_ret(e, r, "read /proc/%d/mountinfo", p->pid) : 0;
+}
+
+static int mount_save(struct save *s, struct live_process *p, struct err *e)
+{
+	int64_t ns;
+	int r = p->zombie ? 0 : namespace_of(s, p, "mnt", &ns, e);
+
+	if (p->zombie || r < 0 || ns == COLUMN_NULL ||
+	    image_find(s->img, &mount_table, offsetof(struct mount_row, mount_ns), ns))
+		return r;
+	return mounts_save(s, p, ns, e);
+}
+
+/* ---- restoring -------------------------------------------------------- */
+
+static bool recorded(const struct restore *r, int64_t ns, const struct mount_info *m)
+{
+	const struct mount_row *row;
+
+	image_for_each(row, r->img, &mount_table)
+		if (row->mount_ns == ns && strcmp(row->point, m->point) == 0 && strcmp(row->type, m->type) == 0)
+			return true;
+	return false;
+}
+
+static unsigned long mount_flags(const char *options)
+{
+	static const struct { const char *word; unsigned long flag; } words[] = {
+		{ "ro", MS_RDONLY }, { "nosuid", MS_NOSUID }, { "nodev", MS_NODEV }, { "noexec", MS_NOEXEC },
+		{ "noatime", MS_NOATIME }, { "nodiratime", MS_NODIRATIME }, { "relatime", MS_RELATIME },
+	};
+	unsigned long flags = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		for (const char *p = options; (p = strstr(p, words[i].word)); p++) {
+			char behind = p[strlen(words[i].word)];
+
+			if ((p == options || p[-1] == ',') && (!behind || behind == ','))
+				flags |= words[i].flag;
+		}
+	return flags;
+}
+
+/* In the new namespace: away with what the snapshot had not, here with what it had besides. */
+static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
+{
+	const struct mount_row *row;
+	struct mounts now;
+	int ret;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(e, "make the mounts private");
+	ret = mounts_read(-1, "/proc/thread-self/mountinfo", &now);
+	if (ret < 0)
+		return err_ret(e, ret, "read /proc/thread-self/mountinfo");
+	image_for_each(row, r->img, &mount_table)
+		if (row->mount_ns == ns && row->host && !mounts_have(&now, row->point, row->type, row->root))
+			ret = err_set(e, -ENOENT, "this host has no mount of %s at %s, which the snapshot needs",
+				      row->type, row->point);
+	for (size_t i = now.nr; ret == 0 && i-- > 0; )
+		if (!recorded(r, ns, &now.list[i]) && umount2(now.list[i].point, MNT_DETACH) < 0 && errno != EINVAL)
+			ret = err_sys(e, "unmount %s", now.list[i].point);
+	mounts_clear(&now);
+	image_for_each(row, r->img, &mount_table)
+		if (ret == 0 && row->mount_ns == ns && !row->host && row->pid_ns == COLUMN_NULL &&
+		    mount(row->source, row->point, row->type, mount_flags(row->options), NULL) < 0)
+			ret = err_sys(e, "mount %s at %s", row->type, row->point);
+	return ret;
+}
+
+static int mount_restore(struct restore *r, struct err *e)
+{
+	const struct namespace_row *row;
+
+	image_for_each(row, r->img, &namespace_table) {
+		int back, ret;
+
+		if (strcmp(row->type, "mnt") != 0)
+			continue;
+		ret = namespace_enter(r, row->namespace, "mnt", &back, e);
+		if (ret < 0)
+			return ret;
+		ret = mounts_adjust(r, row->namespace, e);
+		ret = namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e) ?: ret;
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* A proc shows the pid namespace of whoever mounts it: the first process in both namespaces does. */
+static int proc_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	const struct process_row *other;
+	const struct mount_row *row;
+
+	(void)e;
+	if (p->row->mount_ns == COLUMN_NULL)
+		return 0;
+	image_for_each(other, r->img, &process_table)
+		if (other < p->row && other->mount_ns == p->row->mount_ns && other->pid_ns == p->row->pid_ns)
+			return 0;
+	image_for_each(row, r->img, &mount_table)
+		if (row->mount_ns == p->row->mount_ns && row->pid_ns != COLUMN_NULL && row->pid_ns == p->row->pid_ns)
+			batch_call(b, batch_why(b, "mount proc at %s", row->point), SYS_mount,
+				   ARG_AT(batch_data(b, "proc", 5)),
+				   ARG_AT(batch_data(b, row->point, strlen(row->point) + 1)),
+				   ARG_AT(batch_data(b, "proc", 5)), ARG(mount_flags(row->options)), ARG(0));
+	return 0;
+}
+
+const struct kind mount_kind = {
+	.name = "mount",
+	.tables = (const struct table *const[]){ &mount_table, NULL },
+	.save_process = mount_save,
+	.restore_container = mount_restore,
+	.restore_process = proc_restore,
+};
