@@ -42,7 +42,7 @@ struct swap_volume {
 	char path[128];		/* device node */
 	char dev[32];		/* "MAJ:MIN" for memory.swap.device */
 };
-int volume_create(struct store *s, struct swap_volume *ret, struct err *e);
+int volume_create(struct store *s, uint64_t bytes, struct swap_volume *ret, struct err *e);	/* 0: the store's default */
 /* A writable clone of a snapshot's volume, swapped on in claim mode. Row is in the catalog as VOLUME_LIVE when it returns. */
 int volume_clone(struct store *s, int64_t snapshot_thin_id, struct swap_volume *ret, struct err *e);
 /* swapoff, deactivate, delete thin id and row. The last step of unpin or of a failed restore. */
