@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* cpt snapshot: the id on standard output, one line of figures on standard error. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "engine/snapshot.h"
+#include "host/cgroup.h"
+
+static void print_refusals(const struct refusal *refusals, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		const struct refusal *r = &refusals[i];
+
+		if (r->pid)
+			fprintf(stderr, "cpt: task %d (%s): %s: %s\n", r->pid, r->comm, r->object, r->reason);
+		else
+			fprintf(stderr, "cpt: %s: %s\n", r->object, r->reason);
+		if (r->advice)
+			fprintf(stderr, "     %s\n", r->advice);
+	}
+}
+
+static void print_result(const struct snapshot_row *s)
+{
+	if (globals.json) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "id", json_object_new_string(s->id));
+		json_object_object_add(o, "parent", s->parent ? json_object_new_string(s->parent) : NULL);
+		json_object_object_add(o, "cgroup", json_object_new_string(s->cgroup));
+		json_object_object_add(o, "tasks", json_object_new_int64(s->tasks));
+		json_object_object_add(o, "threads", json_object_new_int64(s->threads));
+		json_object_object_add(o, "pages", json_object_new_int64(s->pages));
+		json_object_object_add(o, "pages_written", json_object_new_int64(s->pages_written));
+		json_object_object_add(o, "runs", json_object_new_int64(s->runs));
+		json_object_object_add(o, "catalog_bytes", json_object_new_int64(s->catalog_bytes));
+		json_object_object_add(o, "frozen_ns", json_object_new_int64(s->frozen_ns));
+		json_object_object_add(o, "total_ns", json_object_new_int64(s->total_ns));
+		print_json(o);
+	} else {
+		puts(s->id);
+	}
+	fprintf(stderr, "%ld pages in %ld runs, %s; %ld pages written, %s; frozen %.1f ms, %.1f ms in all\n",
+		s->pages, s->runs, human_size((uint64_t)s->pages * PAGE_SIZE), s->pages_written,
+		human_size((uint64_t)s->pages_written * PAGE_SIZE), (double)s->frozen_ns / 1e6,
+		(double)s->total_ns / 1e6);
+}
+
+static int snapshot_main(int argc, char **argv, struct err *e)
+{
+	static const struct option options[] = {
+		{ "kill", no_argument, NULL, 'k' }, { "size", required_argument, NULL, 's' }, { 0 },
+	};
+	struct snapshot_options o = { .refused = print_refusals };
+	__attribute__((cleanup(store_closep))) struct store *store = NULL;
+	_cleanup_free_ char *cgroup = NULL;
+	struct snapshot_row row = { 0 };
+	int option, r;
+
+	while ((option = next_option(&snapshot_verb, argc, argv, "ks:", options, e)) != -1) {
+		if (option == 'k')
+			o.kill = true;
+		else if (option == 's')
+			o.volume_bytes = parse_size(optarg);
+		else
+			return e->code;
+	}
+	if (argc != optind + 1)
+		return usage_error(&snapshot_verb, e, "which cgroup?");
+	r = cgroup_resolve(argv[optind], &cgroup, e) ?: store_open(&store, globals.store, STORE_WRITE, e) ?:
+	    snapshot_take(store, cgroup, &o, &row, e);
+	if (r == 0)
+		print_result(&row);
+	snapshot_row_clear(&row);
+	return r;
+}
+
+const struct verb snapshot_verb = {
+	"snapshot", "[--kill] [--size BYTES] <cgroup>",
+	"Take a snapshot of a container, which runs on",
+	"Prints the snapshot's id. <cgroup> is a path below the cgroup2 mount or an absolute one. A\n"
+	"cgroup that is not pinned yet is pinned on the way.\n\n"
+	"  --kill         end the container once the snapshot exists\n"
+	"  --size BYTES   size of the swap volume if one has to be made (512M, 4G...); thin: what\n"
+	"                 is not written costs nothing\n",
+	snapshot_main,
+};
