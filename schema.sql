@@ -33,7 +33,7 @@ CREATE INDEX volume_origin ON volume (origin);
 -- next one that opens the store removes it from the pool.
 CREATE TABLE unfinished (
 	thin_id INTEGER NOT NULL PRIMARY KEY CHECK (thin_id BETWEEN 1 AND 16777215),
-	since_ns INTEGER NOT NULL
+	since_ns INTEGER NOT NULL DEFAULT (unixepoch() * 1000000000)
 ) STRICT;
 
 -- Snapshots. Each is complete in itself; its parent only tells what it was

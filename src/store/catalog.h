@@ -66,7 +66,15 @@ int catalog_get(struct catalog *c, const char *key, char **ret, struct err *e);	
 int catalog_add_volume(struct catalog *c, const struct volume_row *v, struct err *e);
 int catalog_remove_volume(struct catalog *c, int64_t thin_id, struct err *e);
 int catalog_each_volume(struct catalog *c, int (*fn)(const struct volume_row *, void *), void *arg, struct err *e);
-int catalog_next_thin_id(struct catalog *c, int64_t *ret, struct err *e);	/* unused by any row; wraps within 24 bits */
+/*
+ * Reserve a thin id: unused by any row, wraps within 24 bits. It is noted as
+ * unfinished until catalog_add_volume() takes it or catalog_release_thin_id()
+ * gives it back. catalog_remove_volume() notes it anew, to be released once
+ * the pool has forgotten it too. So no crash loses a thin id.
+ */
+int catalog_next_thin_id(struct catalog *c, int64_t *ret, struct err *e);
+int catalog_release_thin_id(struct catalog *c, int64_t thin_id, struct err *e);
+int catalog_each_unfinished(struct catalog *c, int (*fn)(int64_t thin_id, void *), void *arg, struct err *e);
 
 int catalog_set_pin(struct catalog *c, const struct pin_row *p, struct err *e);	/* insert or replace */
 int catalog_remove_pin(struct catalog *c, const char *cgroup, struct err *e);
