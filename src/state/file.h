@@ -9,8 +9,10 @@ struct file_row {
 	int64_t flags;		/* F_GETFL */
 	int64_t pos;
 	int64_t mount_ns;	/* namespace that its path is to be opened in; COLUMN_NULL: the host's */
-	/* F_SETOWN / F_SETSIG are kept here too: columns as needed */
-	int64_t owner_type, owner_pid, owner_signal;
+	/* Who is told of events (F_SETOWN_EX): F_OWNER_*, the key of a thread, process or group; COLUMN_NULL: nobody. */
+	int64_t owner_type, owner_pid;
+	int64_t owner_uid, owner_euid;	/* as whom the kernel sends the signal; COLUMN_NULL: nobody */
+	int64_t owner_signal;		/* F_SETSIG; 0: SIGIO */
 };
 extern const struct table file_table, fd_table;
 
@@ -20,6 +22,15 @@ struct fd_row {
 	int64_t file;
 	int64_t cloexec;
 };
+
+/* The row that files_save() made for @f before it asked the kind to save it. */
+struct file_row *file_row_of(struct save *s, const struct open_file *f);
+/* The descriptors of one table, ascending; the caller frees the array. */
+const struct fd_row **fd_rows_of(const struct image *img, int64_t files, size_t *ret_nr);
+/* Is all that table `file` says fit to be restored? Asks the kinds too. Makes nothing. */
+int files_check(struct restore *r, struct err *e);
+/* When all tasks are there: who is told of events by signal. */
+int files_finish(struct restore *r, struct err *e);
 
 extern const struct kind fd_kind;	/* saves rows of both, restores the descriptor tables */
 

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Descriptors: which number in which table refers to which open file, and
+ * whether it is closed by exec. Table `fd`. A table that is shared (threads,
+ * CLONE_FILES) is kept once, under the first process that has it.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include "state/bytes.h"
+#include "state/file.h"
+#include "state/process.h"
+
+static const struct column fd_columns[] = {
+	INT_COLUMN(struct fd_row, files, 1, INT32_MAX),
+	INT_COLUMN(struct fd_row, fd, 0, INT32_MAX - 1),
+	INT_COLUMN(struct fd_row, file, 0, INT32_MAX),
+	INT_COLUMN(struct fd_row, cloexec, 0, 1),
+};
+const struct table fd_table = TABLE("fd", struct fd_row, fd_columns);
+
+static int fd_save(struct save *s, struct live_process *p, struct err *e)
+{
+	(void)e;
+	if (p->zombie || p->files_owner != p->index)
+		return 0;
+	for (size_t i = 0; i < p->nr_fds; i++) {
+		struct fd_row *row = image_add(s->img, &fd_table);
+
+		*row = (struct fd_row){ p->pid, p->fds[i].fd, p->fds[i].file->id, p->fds[i].cloexec };
+	}
+	return 0;
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+	const struct fd_row *const *x = a, *const *y = b;
+
+	return ((*x)->fd > (*y)->fd) - ((*x)->fd < (*y)->fd);
+}
+
+const struct fd_row **fd_rows_of(const struct image *img, int64_t files, size_t *ret_nr)
+{
+	const struct fd_row **rows = NULL, *row;
+	size_t nr = 0, cap = 0;
+
+	image_for_each(row, img, &fd_table) {
+		if (row->files != files)
+			continue;
+		array_grow(rows, nr, cap);
+		rows[nr++] = row;
+	}
+	if (nr)
+		qsort(rows, nr, sizeof(*rows), compare_fds);
+	*ret_nr = nr;
+	return rows;
+}
+
+static int fd_check(struct restore *r, struct err *e)
+{
+	const struct fd_row *row;
+	size_t nr_files;
+
+	image_rows(r->img, &file_table, &nr_files);
+	image_for_each(row, r->img, &fd_table) {
+		if (row->file >= (int64_t)nr_files)
+			return err_set(e, -EBADMSG, "descriptor %ld of process %ld refers to file %ld, which is not in "
+				       "table file", row->fd, row->files, row->file);
+		if (!image_find(r->img, &process_table, offsetof(struct process_row, process), row->files))
+			return err_set(e, -EBADMSG, "descriptor %ld belongs to process %ld, which is not in table "
+				       "process", row->fd, row->files);
+	}
+	return files_check(r, e);
+}
+
+/* ---- restoring -------------------------------------------------------- */
+
+/* The lowest number that is free when the first @nr of @rows are open (they ascend; cpt_pidfd is above all). */
+static int64_t fd_lowest(const struct fd_row *const *rows, size_t nr)
+{
+	int64_t lowest = 0;
+
+	for (size_t i = 0; i < nr && rows[i]->fd == lowest; i++)
+		lowest++;
+	return lowest;
+}
+
+/*
+ * One descriptor more, when all lower ones are there. pidfd_getfd(2) gives the
+ * lowest free number with close-on-exec set: often exactly what is wanted.
+ */
+static void fd_restore_one(struct restore *r, struct new_process *p, const struct fd_row *const *rows, size_t i,
+			   int64_t *first, struct batch *b)
+{
+	const struct fd_row *row = rows[i];
+	int64_t lowest;
+	size_t got;
+
+	if (first[row->file] >= 0) {
+		batch_call(b, batch_why(b, "dup to descriptor %ld", row->fd), SYS_dup3, ARG(first[row->file]),
+			   ARG(row->fd), ARG(row->cloexec ? O_CLOEXEC : 0));
+		return;
+	}
+	first[row->file] = row->fd;
+	lowest = fd_lowest(rows, i);
+	got = batch_call(b, batch_why(b, "get file %ld for descriptor %ld", row->file, row->fd), SYS_pidfd_getfd,
+			 ARG(p->cpt_pidfd), ARG(r->file_fds[row->file]), ARG(0));
+	batch_expect(b, got, lowest);
+	if (lowest == row->fd) {
+		if (!row->cloexec)
+			batch_call(b, "keep it open on exec", SYS_fcntl, ARG(row->fd), ARG(F_SETFD), ARG(0));
+		return;
+	}
+	batch_call(b, batch_why(b, "dup to descriptor %ld", row->fd), SYS_dup3, ARG_OF(got), ARG(row->fd),
+		   ARG(row->cloexec ? O_CLOEXEC : 0));
+	batch_call(b, "close the number it came with", SYS_close, ARG_OF(got));
+}
+
+/* A descriptor may be above the limit that its process has set since. */
+static size_t fd_raise_limit(int64_t highest, struct batch *b)
+{
+	struct rlimit high = { (rlim_t)highest + 16, (rlim_t)highest + 16 };
+	size_t old = batch_data(b, NULL, sizeof(struct rlimit)), new;
+
+	high.rlim_cur = high.rlim_max = max(high.rlim_max, (rlim_t)65536);
+	new = batch_data(b, &high, sizeof(high));
+	batch_call(b, "make room for descriptors", SYS_prlimit64, ARG(0), ARG(RLIMIT_NOFILE), ARG_AT(new), ARG_AT(old));
+	return old;
+}
+
+static int fd_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	size_t nr, old;
+	_cleanup_free_ const struct fd_row **rows = fd_rows_of(r->img, p->row->process, &nr);
+	_cleanup_free_ int64_t *first = NULL;
+
+	if (!nr)
+		return 0;
+	first = xmalloc(max(r->nr_files, (size_t)1) * sizeof(*first));
+	memset(first, 0xff, r->nr_files * sizeof(*first));
+	for (size_t i = 1; i < nr; i++)
+		if (rows[i]->fd == rows[i - 1]->fd)
+			return err_set(e, -EBADMSG, "descriptor %ld of process %ld is twice in table fd", rows[i]->fd,
+				       p->row->process);
+	assert(rows[nr - 1]->fd < p->cpt_pidfd);	/* process_tree.c parks it above them */
+	old = fd_raise_limit(p->cpt_pidfd, b);
+	for (size_t i = 0; i < nr; i++)
+		fd_restore_one(r, p, rows, i, first, b);
+	batch_call(b, "set the limit of descriptors back", SYS_prlimit64, ARG(0), ARG(RLIMIT_NOFILE), ARG_AT(old), ARG(0));
+	return 0;
+}
+
+const struct kind fd_kind = {
+	.name = "fd",
+	.tables = (const struct table *const[]){ &file_table, &fd_table, &bytes_table, NULL },
+	.save_process = fd_save,
+	.check = fd_check,
+	.restore_process = fd_restore,
+	.finish = files_finish,
+};

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Files that are opened again by their path, see path.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include "state/namespace.h"
+#include "state/path.h"
+
+/* Does @path, seen from the root directory @root, lead to @st? */
+static bool path_leads_to(int root, const char *path, const struct stat *st)
+{
+	struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	struct stat there;
+	_cleanup_fd_ int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+	return fd >= 0 && fstat(fd, &there) == 0 && there.st_dev == st->st_dev && there.st_ino == st->st_ino;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s), n = strlen(end);
+
+	return len >= n && strcmp(s + len - n, end) == 0;
+}
+
+int path_save(struct save *s, struct open_file *f, char **ret, struct err *e)
+{
+	_cleanup_fd_ int root = openat(f->process->proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_fd_ int own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char name[256];
+	int64_t ns;
+	int r;
+
+	if (root < 0 || own_root < 0)
+		return err_sys(e, "open the root directory of task %d", f->process->pid);
+	r = namespace_of(s, f->process, "mnt", &ns, e);
+	if (r < 0)
+		return r;
+	*ret = image_strdup(s->img, f->link);
+	/* What came with the first task of a container (its output...) may be outside of its mounts. */
+	if (path_leads_to(root, f->link, &f->st)) {
+		file_row_of(s, f)->mount_ns = ns;
+		return 1;
+	}
+	if (path_leads_to(own_root, f->link, &f->st))
+		return 1;
+	open_file_name(f, name);
+	if (f->st.st_nlink == 0 || ends_with(f->link, " (deleted)"))
+		save_refuse(s, f->process, name, "close it, or put the file back at its path",
+			    "the file was removed or replaced while it was open");
+	else
+		save_refuse(s, f->process, name, "close it, or mount what holds it where the container sees it",
+			    "its path does not lead to it, neither in the container's mounts nor in the host's");
+	return 0;
+}
+
+static const char *format_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG: return "a regular file";
+	case S_IFDIR: return "a directory";
+	case S_IFCHR: return "a character device";
+	case S_IFBLK: return "a block device";
+	case S_IFIFO: return "a fifo";
+	case S_IFSOCK: return "a socket";
+	default: return "something else";
+	}
+}
+
+/* Of the flags that open(2) knows, those that neither make nor truncate. The rest of a row's flags is ignored. */
+#define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_DIRECT | O_NOATIME | \
+		    O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE)
+
+int path_open(const struct file_row *f, const char *path, mode_t format, int *ret_fd, struct err *e)
+{
+	_cleanup_fd_ int fd = -1;
+	struct stat st;
+
+	if (path[0] != '/')
+		return err_set(e, -EBADMSG, "its path '%s' is not absolute", path);
+	/* Before it is opened: opening a device or a fifo can do something. */
+	if (stat(path, &st) < 0) {
+		err_sys(e, "find %s", path);
+		return err_advise(e, "put the file back at its path, then restore again");
+	}
+	if ((st.st_mode & S_IFMT) != (format & S_IFMT))
+		return err_set(e, -EINVAL, "%s was %s at snapshot time and is %s now", path, format_name(format),
+			       format_name(st.st_mode));
+	fd = open(path, ((int)f->flags & OPEN_FLAGS) | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regular files, by path: table `regular`. Their contents belong to the file
+ * system, not to the snapshot; what was recorded of them serves to notice that
+ * a file is not the one it was.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include "state/file_kinds.h"
+#include "state/path.h"
+
+struct regular_row {
+	int64_t file;
+	char *path;
+	int64_t size;		/* bytes */
+	int64_t mtime_ns;
+	int64_t inode;		/* for audits only: a copy of the file is as good */
+};
+
+static const struct column regular_columns[] = {
+	INT_COLUMN(struct regular_row, file, 0, INT32_MAX),
+	TEXT_COLUMN(struct regular_row, path, 4095),
+	INT_COLUMN(struct regular_row, size, 0, INT64_MAX),
+	INT_COLUMN(struct regular_row, mtime_ns, INT64_MIN, INT64_MAX),
+	INT_COLUMN(struct regular_row, inode, INT64_MIN, INT64_MAX),
+};
+static const struct table regular_table = TABLE("regular", struct regular_row, regular_columns);
+
+static bool regular_match(const struct open_file *f)
+{
+	return S_ISREG(f->st.st_mode) && f->link[0] == '/';
+}
+
+/* File systems whose files mean another thing to every process, or are gone with the container. */
+static const char *odd_file_system(int fd, const char **advice)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return NULL;
+	*advice = "close it; open it anew each time it is read";
+	switch (fs.f_type) {
+	case PROC_SUPER_MAGIC: return "it is a file of procfs, which describes running processes";
+	case CGROUP2_SUPER_MAGIC:
+	case CGROUP_SUPER_MAGIC: return "it is a file of a cgroup, which a restored container may not have";
+	case HUGETLBFS_MAGIC: *advice = "use a file of tmpfs"; return "it is made of hugetlb pages";
+	default: return NULL;
+	}
+}
+
+static bool regular_refuse(struct save *s, struct open_file *f)
+{
+	const char *lock = text_field(f->fdinfo, "lock"), *advice, *why = odd_file_system(f->own, &advice);
+	char name[256];
+
+	open_file_name(f, name);
+	if (why)
+		save_refuse(s, f->process, name, advice, "%s", why);
+	/* "lock:	1: FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF" (proc(5)) */
+	else if (lock)
+		save_refuse(s, f->process, name, "release the lock before the snapshot",
+			    "it is locked (%.*s), and cpt can't restore locks yet", (int)strcspn(lock, "\n"), lock);
+	return why || lock;
+}
+
+static int regular_save(struct save *s, struct open_file *f, struct err *e)
+{
+	struct regular_row *row;
+	struct stat st;
+	char *path;
+	int r;
+
+	if (regular_refuse(s, f))
+		return 0;
+	r = path_save(s, f, &path, e);
+	if (r <= 0)
+		return r;
+	if (fstat(f->own, &st) < 0)
+		return err_sys(e, "fstat");
+	row = image_add(s->img, &regular_table);
+	*row = (struct regular_row){
+		.file = f->id, .path = path, .size = st.st_size, .inode = (int64_t)st.st_ino,
+		.mtime_ns = st.st_mtim.tv_sec * 1000000000L + st.st_mtim.tv_nsec,
+	};
+	return 0;
+}
+
+static const struct regular_row *row_of(const struct restore *r, const struct file_row *f)
+{
+	return image_find(r->img, &regular_table, offsetof(struct regular_row, file), f->file);
+}
+
+static int regular_check(struct restore *r, const struct file_row *f, struct err *e)
+{
+	return row_of(r, f) ? 0 : err_set(e, -EBADMSG, "it is not in table regular");
+}
+
+static int regular_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
+{
+	const struct regular_row *row = row_of(r, f);
+	_cleanup_fd_ int fd = -1;
+	struct stat st;
+	int ret = path_open(f, row->path, S_IFREG, &fd, e);
+
+	if (ret < 0)
+		return ret;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "fstat(%s)", row->path);
+	if (st.st_size < row->size) {
+		err_set(e, -ESTALE, "%s has %ld bytes and had %ld at snapshot time", row->path, (long)st.st_size, row->size);
+		return err_advise(e, "put back the file as it was when the snapshot was taken");
+	}
+	if (lseek(fd, f->pos, SEEK_SET) < 0)
+		return err_sys(e, "seek to %ld in %s", f->pos, row->path);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+const struct file_kind regular_kind = {
+	.name = "regular",
+	.tables = (const struct table *const[]){ &regular_table, NULL },
+	.match = regular_match,
+	.save = regular_save,
+	.check = regular_check,
+	.open = regular_open,
+};
