@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include "state/mm.h"
 #include "state/live_parts.h"
 #include "state/process.h"
@@ -294,47 +295,74 @@ static int install_pages(struct restore *r, struct new_process *p, struct err *e
 /* ---- finish ------------------------------------------------------------------------- */
 
 #define AUXV_MOST 25	/* AT_VECTOR_SIZE is 50 words on x86-64 (include/linux/auxvec.h) */
+#define PROGRAM_FD 0	/* its number in the process, which has no other descriptor but cpt's pidfd */
 
-static void add_auxv(const struct restore *r, const struct mm_row *row, struct batch *b)
+/* What PR_SET_MM_MAP reads: the only call that sets all of it without CAP_SYS_RESOURCE. */
+struct mm_request {
+	struct prctl_mm_map map;
+	uint64_t auxv[AUXV_MOST][2];
+};
+
+/* The kernel refuses to change the program while it is mapped (replace_mm_exe_file()), even to the same. */
+static bool runs_already(const struct new_process *p, int exe)
 {
-	uint64_t vector[AUXV_MOST][2] = { 0 };
+	struct stat now, then;
+
+	return fstatat(p->proc_fd, "exe", &now, 0) == 0 && fstat(exe, &then) == 0 && now.st_dev == then.st_dev &&
+	       now.st_ino == then.st_ino;
+}
+
+static void request_fill(const struct restore *r, const struct mm_row *row, uint64_t at, struct mm_request *request)
+{
 	const struct auxv_row *a;
 	size_t nr = 0;
 
+	*request = (struct mm_request){
+		.map = {
+			.start_code = (uint64_t)row->start_code, .end_code = (uint64_t)row->end_code,
+			.start_data = (uint64_t)row->start_data, .end_data = (uint64_t)row->end_data,
+			.start_brk = (uint64_t)row->start_brk, .brk = (uint64_t)row->brk,
+			.start_stack = (uint64_t)row->start_stack,
+			.arg_start = (uint64_t)row->arg_start, .arg_end = (uint64_t)row->arg_end,
+			.env_start = (uint64_t)row->env_start, .env_end = (uint64_t)row->env_end,
+			.exe_fd = PROGRAM_FD,
+		},
+	};
 	image_for_each(a, r->img, &auxv_table) {
 		if (a->mm != row->mm || nr >= AUXV_MOST - 1)
 			continue;
-		vector[nr][0] = (uint64_t)a->type;
-		vector[nr++][1] = (uint64_t)a->value;
+		request->auxv[nr][0] = (uint64_t)a->type;
+		request->auxv[nr++][1] = (uint64_t)a->value;
 	}
-	batch_call(b, "prctl: set the auxiliary vector", SYS_prctl, ARG(PR_SET_MM), ARG(PR_SET_MM_AUXV),
-		   ARG_AT(batch_data(b, vector, sizeof(vector))), ARG((nr + 1) * sizeof(vector[0])), ARG(0));
+	request->map.auxv = (void *)(uintptr_t)(at + offsetof(struct mm_request, auxv));
+	request->map.auxv_size = (uint32_t)((nr + 1) * sizeof(request->auxv[0]));
 }
 
-static void add_addresses(const struct mm_row *row, struct batch *b)
+/*
+ * The request holds an address of itself, so it can't be data of a batch: it
+ * goes to a page of its own at @spare, which vma_map()'s batch has mapped.
+ */
+static int add_addresses(struct restore *r, struct new_process *p, const struct mm_row *row, uint64_t spare,
+			 struct batch *b, struct err *e)
 {
-	struct prctl_mm_map map = {
-		.start_code = (uint64_t)row->start_code, .end_code = (uint64_t)row->end_code,
-		.start_data = (uint64_t)row->start_data, .end_data = (uint64_t)row->end_data,
-		.start_brk = (uint64_t)row->start_brk, .brk = (uint64_t)row->brk,
-		.start_stack = (uint64_t)row->start_stack,
-		.arg_start = (uint64_t)row->arg_start, .arg_end = (uint64_t)row->arg_end,
-		.env_start = (uint64_t)row->env_start, .env_end = (uint64_t)row->env_end,
-		.exe_fd = (uint32_t)-1,
-	};
+	struct mm_request request;
+	struct iovec here = { &request, sizeof(request) }, there = { (void *)(uintptr_t)spare, sizeof(request) };
+	int exe = mapped_file_fd(r, row->exe);
 
-	batch_call(b, "prctl: set where code, data, heap, stack and arguments are", SYS_prctl, ARG(PR_SET_MM),
-		   ARG(PR_SET_MM_MAP), ARG_AT(batch_data(b, &map, sizeof(map))), ARG(sizeof(map)), ARG(0));
-}
-
-/* Its number in the process is 0: there is no other descriptor but cpt's pidfd (vma_restore.c). */
-static void add_program(const struct new_process *p, int fd, struct batch *b)
-{
-	size_t call = batch_call(b, "pidfd_getfd: the program", SYS_pidfd_getfd, ARG(p->cpt_pidfd), ARG(fd), ARG(0));
-
-	batch_expect(b, call, 0);
-	batch_call(b, "prctl: set the program", SYS_prctl, ARG(PR_SET_MM), ARG(PR_SET_MM_EXE_FILE), ARG(0), ARG(0), ARG(0));
-	batch_call(b, "close the program", SYS_close, ARG(0));
+	if (exe < 0)
+		return err_set(e, -EBADMSG, "its program, mapped file %ld, was not opened", row->exe);
+	request_fill(r, row, spare, &request);
+	if (runs_already(p, exe))
+		request.map.exe_fd = (uint32_t)-1;
+	if (process_vm_writev(p->pid, &here, 1, &there, 1, 0) != (ssize_t)sizeof(request))
+		return err_sys(e, "write to process %d at %#lx", p->pid, (unsigned long)spare);
+	batch_expect(b, batch_call(b, "pidfd_getfd: the program", SYS_pidfd_getfd, ARG(p->cpt_pidfd), ARG(exe), ARG(0)),
+		     PROGRAM_FD);
+	batch_call(b, "prctl: set program, heap, stack, arguments and auxiliary vector", SYS_prctl, ARG(PR_SET_MM),
+		   ARG(PR_SET_MM_MAP), ARG(spare), ARG(sizeof(request.map)), ARG(0));
+	batch_call(b, "close the program", SYS_close, ARG(PROGRAM_FD));
+	batch_call(b, "munmap a scratch page", SYS_munmap, ARG(spare), ARG(PAGE_SIZE));
+	return 0;
 }
 
 static void add_prctl(struct batch *b, const char *why, int option, int64_t value)
@@ -355,20 +383,15 @@ static void add_properties(const struct mm_row *row, struct batch *b)
 		batch_call(b, "mlockall: lock what will be mapped", SYS_mlockall, ARG(row->lock_future));
 }
 
-static int finish(struct restore *r, struct new_process *p, const struct mm_row *row, struct err *e)
+static int finish(struct restore *r, struct new_process *p, const struct mm_row *row, uint64_t spare, struct err *e)
 {
 	_cleanup_batch_ struct batch *b = batch_new();
-	int exe = mapped_file_fd(r, row->exe), ret;
 	char filter[24];
+	int ret;
 
-	if (exe < 0)
-		return err_set(e, -EBADMSG, "its program, mapped file %ld, was not opened", row->exe);
-	ret = vma_finish(r, p, b, e);
+	ret = vma_finish(r, p, b, e) ?: add_addresses(r, p, row, spare, b, e);
 	if (ret < 0)
 		return ret;
-	add_addresses(row, b);
-	add_auxv(r, row, b);
-	add_program(p, exe, b);
 	add_properties(row, b);
 	ret = remote_run(p->remote, &p->threads[0].tracee, b, e);
 	if (ret < 0)
@@ -383,8 +406,13 @@ static int finish(struct restore *r, struct new_process *p, const struct mm_row 
 static int map(struct restore *r, struct new_process *p, uint64_t spare, struct err *e)
 {
 	_cleanup_batch_ struct batch *b = batch_new();
+	int ret = vma_map(r, p, spare, b, e);
 
-	return vma_map(r, p, spare, b, e) ?: remote_run(p->remote, &p->threads[0].tracee, b, e);
+	if (ret < 0)
+		return ret;
+	batch_call(b, "mmap a scratch page", SYS_mmap, ARG(spare), ARG(PAGE_SIZE), ARG(PROT_READ | PROT_WRITE),
+		   ARG(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE), ARG(-1), ARG(0));
+	return remote_run(p->remote, &p->threads[0].tracee, b, e);
 }
 
 int mm_restore(struct restore *r, struct new_process *p, struct err *e)
@@ -395,7 +423,7 @@ int mm_restore(struct restore *r, struct new_process *p, struct err *e)
 	if (!row)
 		return err_set(e, -EBADMSG, "no row in table mm");
 	return find_hole(r, p, room, &spare, e) ?: clear(r, p, spare, e) ?: map(r, p, spare, e) ?:
-	       install_pages(r, p, e) ?: finish(r, p, row, e);
+	       install_pages(r, p, e) ?: finish(r, p, row, spare, e);
 }
 
 int memory_restore_done(struct restore *r, struct err *e)

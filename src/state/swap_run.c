@@ -56,13 +56,20 @@ static uint64_t run_end(const struct swap_run_row *run)
 	return (uint64_t)run->vaddr + (uint64_t)run->nr_pages * PAGE_SIZE;
 }
 
-bool swap_run_any(const struct image *img, int64_t mm, uint64_t start, uint64_t end)
+bool swap_run_any(const struct swap_run_row *runs, size_t nr, uint64_t start, uint64_t end)
 {
-	size_t nr;
-	const struct swap_run_row *runs = swap_run_rows(img, mm, &nr);
+	size_t low = 0, high = nr;
 
-	for (size_t i = 0; i < nr && (uint64_t)runs[i].vaddr < end; i++)
-		if (run_end(&runs[i]) > start && !(runs[i].flags & PM_SWAP_RUN_ZERO))
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (run_end(&runs[mid]) <= start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < nr && (uint64_t)runs[low].vaddr < end; low++)
+		if (!(runs[low].flags & PM_SWAP_RUN_ZERO))
 			return true;
 	return false;
 }

@@ -22,8 +22,8 @@ void runs_append(struct pagemap_swap_run **runs, size_t *nr, size_t *cap, const 
 
 /* Rows of one address space, in address order. */
 const struct swap_run_row *swap_run_rows(const struct image *img, int64_t mm, size_t *ret_nr);
-/* Is some page of [start, end) to be installed? */
-bool swap_run_any(const struct image *img, int64_t mm, uint64_t start, uint64_t end);
+/* Is some page of [start, end) to be installed? Of rows of one address space. */
+bool swap_run_any(const struct swap_run_row *runs, size_t nr, uint64_t start, uint64_t end);
 /*
  * The rows of an address space as PAGEMAP_SWAP_SET takes them: cut at the
  * borders of mappings, without zero pages where fresh memory is zero anyway.

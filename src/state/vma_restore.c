@@ -65,6 +65,26 @@ static const struct shmem_row *sysv_of(const struct restore *r, const struct vma
 	return row && strcmp(row->kind, "sysv") == 0 ? row : NULL;
 }
 
+/* As vma_would_merge(), for mappings as vma_map() makes them: with plan.prot. */
+static bool would_merge_now(const struct vma_row *a, const struct vma_row *b)
+{
+	struct vma_row x = *a, y = *b;
+	struct vma_plan plan;
+	char prot[2][4];
+
+	memcpy(prot[0], a->prot, sizeof(prot[0]));
+	memcpy(prot[1], b->prot, sizeof(prot[1]));
+	vma_plan(a, &plan);
+	if (plan.final_prot >= 0)
+		prot[0][1] = 'w';
+	vma_plan(b, &plan);
+	if (plan.final_prot >= 0)
+		prot[1][1] = 'w';
+	x.prot = prot[0];
+	y.prot = prot[1];
+	return vma_would_merge(&x, &y);
+}
+
 /*
  * Every second one of neighbours that would become one mapping: told apart from
  * the others by MADV_DONTFORK (or its contrary) until both have pages.
@@ -74,7 +94,8 @@ static bool *marks_of(const struct vma_row *vmas, size_t nr)
 	bool *marks = xcalloc(nr, sizeof(*marks));
 
 	for (size_t i = 1; i < nr; i++)
-		marks[i] = !marks[i - 1] && !(bits_of(&vmas[i]) & VMA_SHARED) && vma_would_merge(&vmas[i - 1], &vmas[i]);
+		marks[i] = !marks[i - 1] && !(bits_of(&vmas[i]) & VMA_SHARED) && !is_kernels(&vmas[i]) &&
+			   would_merge_now(&vmas[i - 1], &vmas[i]);
 	return marks;
 }
 
@@ -95,14 +116,15 @@ static void add_advice(struct batch *b, const struct vma_row *v, int advice)
 		batch_may_fail(b, call);
 }
 
-/* What follows after a mapping is in its place with @prot. */
-static void add_rest(struct batch *b, const struct vma_row *v, const struct vma_plan *plan, int prot, bool mark)
+static void add_mprotect(struct batch *b, const struct vma_row *v, int prot)
 {
-	int final = plan->final_prot >= 0 ? plan->final_prot : plan->prot;
+	batch_call(b, batch_why(b, "mprotect mapping %lx-%lx", v->start, v->end), SYS_mprotect, ARG(v->start),
+		   ARG(v->end - v->start), ARG(prot));
+}
 
-	if (final != prot)
-		batch_call(b, batch_why(b, "mprotect mapping %lx-%lx", v->start, v->end), SYS_mprotect,
-			   ARG(v->start), ARG(v->end - v->start), ARG(final));
+/* What follows after a mapping is in its place. */
+static void add_rest(struct batch *b, const struct vma_row *v, const struct vma_plan *plan, bool mark)
+{
 	for (size_t i = 0; i < plan->nr_advice; i++)
 		add_advice(b, v, plan->advice[i]);
 	if (v->name)
@@ -122,7 +144,7 @@ static void add_mmap(struct batch *b, const struct vma_row *v, int fd, bool mark
 	call = batch_call(b, batch_why(b, "mmap %lx-%lx (%s)", v->start, v->end, v->type), SYS_mmap, ARG(v->start),
 			  ARG(v->end - v->start), ARG(plan.prot), ARG(plan.flags), ARG(fd), ARG(v->pgoff));
 	batch_expect(b, call, v->start);
-	add_rest(b, v, &plan, plan.prot, mark);
+	add_rest(b, v, &plan, mark);
 }
 
 /* ---- SysV segments ------------------------------------------------------ */
@@ -150,7 +172,9 @@ static void add_shmat(struct batch *b, const struct shmem_row *segment, const st
 		batch_expect(b, call, v->start);
 		batch_call(b, "munmap the rest of a segment", SYS_munmap, ARG(at), ARG(whole));
 	}
-	add_rest(b, v, &plan, prot, mark);
+	if (plan.prot != prot)
+		add_mprotect(b, v, plan.prot);
+	add_rest(b, v, &plan, mark);
 }
 
 uint64_t vma_spare_size(const struct restore *r, int64_t mm)
@@ -229,45 +253,62 @@ int vma_map(struct restore *r, struct new_process *p, uint64_t spare, struct bat
 	return ret;
 }
 
-/* A mapping without pages of its own would still merge: a page that comes and goes leaves an anon_vma behind. */
+/* A page that comes and goes leaves an anon_vma behind, as the mapping had from its pages once. */
 static void add_anon_vma(struct batch *b, const struct vma_row *v)
 {
-	batch_may_fail(b, batch_call(b, "madvise: keep a mapping apart", SYS_madvise, ARG(v->start), ARG(PAGE_SIZE),
+	batch_may_fail(b, batch_call(b, "madvise: as if it had had a page", SYS_madvise, ARG(v->start), ARG(PAGE_SIZE),
 				     ARG(MADV_POPULATE_WRITE)));
-	batch_may_fail(b, batch_call(b, "madvise: keep a mapping apart", SYS_madvise, ARG(v->start), ARG(PAGE_SIZE),
+	batch_may_fail(b, batch_call(b, "madvise: as if it had had a page", SYS_madvise, ARG(v->start), ARG(PAGE_SIZE),
 				     ARG(MADV_DONTNEED)));
+}
+
+/*
+ * What only stays when a mapping has pages: being apart from a neighbour, and
+ * being accounted without being writable (mprotect_fixup(), mm/mprotect.c).
+ */
+static void finish_pages(const struct vma_row *v, bool in_pair, const struct swap_run_row *runs, size_t nr_runs,
+			 struct batch *b)
+{
+	struct vma_plan plan;
+
+	vma_plan(v, &plan);
+	if ((in_pair || (plan.final_prot >= 0 && plan.flags & MAP_ANONYMOUS)) && plan.prot & PROT_WRITE &&
+	    !swap_run_any(runs, nr_runs, (uint64_t)v->start, (uint64_t)v->end))
+		add_anon_vma(b, v);
+	if (plan.final_prot >= 0)
+		add_mprotect(b, v, plan.final_prot);
+}
+
+static void finish_lock(const struct vma_row *v, struct batch *b)
+{
+	struct vma_plan plan;
+	size_t call;
+
+	vma_plan(v, &plan);
+	if (!plan.lock)
+		return;
+	call = batch_call(b, batch_why(b, "mlock2 mapping %lx-%lx", v->start, v->end), SYS_mlock2, ARG(v->start),
+			  ARG(v->end - v->start), ARG(plan.lock == 2 ? MLOCK_ONFAULT : 0));
+	/* Of pages that can't be accessed the flag alone is set (populate_vma_page_range()). */
+	if (!(bits_of(v) & VMA_READ))
+		batch_may_fail(b, call);
 }
 
 int vma_finish(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
 {
-	size_t nr;
+	size_t nr, nr_runs;
 	const struct vma_row *vmas = vma_rows(r->img, p->row->process, &nr);
+	const struct swap_run_row *runs = swap_run_rows(r->img, p->row->process, &nr_runs);
 	_cleanup_free_ bool *marks = marks_of(vmas, nr);
 
 	(void)e;
-	for (size_t i = 0; i < nr; i++) {
-		const struct vma_row *v = &vmas[i];
-		bool in_pair = marks[i] || (i + 1 < nr && marks[i + 1]);
-
-		if (in_pair && bits_of(v) & VMA_WRITE && !swap_run_any(r->img, v->mm, (uint64_t)v->start, (uint64_t)v->end))
-			add_anon_vma(b, v);
-	}
+	for (size_t i = 0; i < nr; i++)
+		if (!is_kernels(&vmas[i]))
+			finish_pages(&vmas[i], marks[i] || (i + 1 < nr && marks[i + 1]), runs, nr_runs, b);
 	for (size_t i = 0; i < nr; i++)
 		if (marks[i])
 			add_advice(b, &vmas[i], mark_advice(&vmas[i], false));
-	for (size_t i = 0; i < nr; i++) {
-		const struct vma_row *v = &vmas[i];
-		struct vma_plan plan;
-		size_t call;
-
-		vma_plan(v, &plan);
-		if (!plan.lock)
-			continue;
-		call = batch_call(b, batch_why(b, "mlock2 mapping %lx-%lx", v->start, v->end), SYS_mlock2, ARG(v->start),
-				  ARG(v->end - v->start), ARG(plan.lock == 2 ? MLOCK_ONFAULT : 0));
-		/* Of pages that can't be accessed the flag alone is set (populate_vma_page_range()). */
-		if (!(bits_of(v) & VMA_READ))
-			batch_may_fail(b, call);
-	}
+	for (size_t i = 0; i < nr; i++)
+		finish_lock(&vmas[i], b);
 	return 0;
 }

@@ -97,7 +97,7 @@ static void test_zeroes_hide_file_pages_only(void **state)
 	assert_int_equal(vec[0].vaddr, 0x3000);
 	assert_int_equal(vec[0].slot, 9);
 	assert_int_equal(vec[0].flags, PM_SWAP_RUN_ZERO);
-	assert_false(swap_run_any(img, 5, 0x1000, 0x5000));
+	assert_false(swap_run_any(swap_run_rows(img, 5, &nr), 1, 0x1000, 0x5000));
 }
 
 static void test_run_outside_mappings(void **state)
@@ -118,13 +118,24 @@ static void test_run_outside_mappings(void **state)
 static void test_any(void **state)
 {
 	_cleanup_image_ struct image *img = new_image();
+	const struct swap_run_row *runs;
+	size_t nr;
 
 	(void)state;
+	add_run(img, 4, 0x1000, 9, 1, 0);
+	add_run(img, 5, 0x1000, 1, 90, PM_SWAP_RUN_ZERO);
 	add_run(img, 5, 0x4000, 2, 7, 0);
-	assert_true(swap_run_any(img, 5, 0x5000, 0x9000));
-	assert_false(swap_run_any(img, 5, 0x6000, 0x9000));
-	assert_false(swap_run_any(img, 5, 0x1000, 0x4000));
-	assert_false(swap_run_any(img, 6, 0x4000, 0x6000));
+	add_run(img, 5, 0xa000, 2, 70, 0);
+	runs = swap_run_rows(img, 5, &nr);
+	assert_int_equal(nr, 3);
+	assert_true(swap_run_any(runs, nr, 0x5000, 0x9000));
+	assert_false(swap_run_any(runs, nr, 0x6000, 0xa000));
+	assert_false(swap_run_any(runs, nr, 0x1000, 0x4000));
+	assert_true(swap_run_any(runs, nr, 0x1000, 0x5000));
+	assert_true(swap_run_any(runs, nr, 0xb000, 0xc000));
+	assert_false(swap_run_any(runs, nr, 0xc000, 0xd000));
+	swap_run_rows(img, 6, &nr);
+	assert_int_equal(nr, 0);
 }
 
 /* ---- sharing ------------------------------------------------------------ */
