@@ -53,9 +53,50 @@ $(BUILD)/live/live.o: tests/live/live.c tests/live/live.h Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -c -o $@ $<
 
-.PHONY: unit-tests live-tests
-unit-tests: $(unit_tests)
-live-tests: $(live_tests)
+# ---- setting up --------------------------------------------------------------
+
+.PHONY: setup
+setup: ## install the packages that building and testing need
+	@scripts/setup
+
+.PHONY: kernel kernel-debug kernel-deb kernel-check
+kernel: setup ## build the patched kernel (cached by its inputs)
+	@scripts/kernel build
+kernel-debug: setup
+	@scripts/kernel build debug
+kernel-deb: setup ## an installable package of the patched kernel for a real machine
+	@scripts/kernel deb
+kernel-check: setup ## each patch applies, builds and passes checkpatch
+	@scripts/kernel check
+
+# ---- testing -----------------------------------------------------------------
+
+.PHONY: check check-unit check-vm check-debug
+check: setup ## every test
+	@scripts/check
+
+check-unit: setup ## unit tests: no privileges, seconds
+	@$(MAKE) -s -j$$(nproc) $(unit_tests)
+	@scripts/unit-tests $(unit_tests)
+
+check-vm: kernel ## kernel selftests and live programs in the VM
+	@$(MAKE) -s -j$$(nproc) all $(live_tests)
+	@scripts/vm --timeout 2100 -- scripts/vm-tests
+
+check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM
+	@$(MAKE) -s -j$$(nproc) all $(live_tests)
+	@scripts/vm --kernel $(BUILD)/kernel-debug/bzImage --mem 6G --timeout 5000 -- scripts/vm-tests
+
+.PHONY: demo shell bench
+demo: kernel ## a server in a container: snapshot, kill, restore, clone, audit
+	@$(MAKE) -s -j$$(nproc) all
+	@scripts/vm --mem 4G --timeout 1100 -- scripts/demo
+bench: kernel ## measure against CRIU in the same VM
+	@$(MAKE) -s -j$$(nproc) all
+	@scripts/vm --mem 8G --scratch 16G --timeout 5000 -- scripts/bench
+shell: kernel ## a shell in the VM with cpt and a store ready
+	@$(MAKE) -s -j$$(nproc) all
+	@scripts/vm --mem 4G --shell -- scripts/vm-shell
 
 .PHONY: clean
 clean: ## remove what the build made, but for the kernel
