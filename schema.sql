@@ -61,7 +61,7 @@ CREATE INDEX snapshot_parent ON snapshot (parent);
 -- Containers that are bound to a swap volume now.
 CREATE TABLE pin (
 	cgroup TEXT NOT NULL PRIMARY KEY,	-- path below the cgroup2 mount
-	thin_id INTEGER NOT NULL UNIQUE REFERENCES volume (thin_id),
+	thin_id INTEGER NOT NULL UNIQUE REFERENCES volume (thin_id) ON DELETE CASCADE,
 	-- what the volume's contents derive from: the last snapshot taken, or the restored one
 	parent_snapshot TEXT REFERENCES snapshot (id) ON DELETE SET NULL,
 	boot_id TEXT NOT NULL		-- /proc/sys/kernel/random/boot_id: a pin does not outlive its boot

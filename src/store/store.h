@@ -15,15 +15,23 @@
 
 struct store;
 
+#define STORE_DIR "/var/lib/cpt"	/* unless the user says otherwise */
+
 struct store_options {
-	const char *dir;		/* default /var/lib/cpt: catalog.db, loop files, lock */
+	const char *dir;		/* default STORE_DIR: catalog.db, loop files, lock */
 	const char *data_device, *metadata_device;	/* block devices, or NULL: sparse files on loop devices in dir */
 	uint64_t data_bytes;		/* of the loop file; 0: default */
 	uint64_t volume_bytes;		/* virtual size of a new swap volume; 0: default (a multiple of RAM, thin) */
 };
 
 int store_init(const struct store_options *o, struct err *e);	/* -EEXIST when there is one */
-/* Attach loop devices, activate the pool if needed, take the lock (shared for readers), clean debris when exclusive. */
+/*
+ * STORE_READ: the catalog alone, and the pool if it happens to be active;
+ * waits for nobody. STORE_WRITE: waits for other writers and keeps them out,
+ * attaches loop devices and activates the pool if needed, removes debris: thin
+ * ids that a cut-short command left, live volumes without a pin, pins of
+ * another boot.
+ */
 enum store_access { STORE_READ, STORE_WRITE };
 int store_open(struct store **ret, const char *dir, enum store_access access, struct err *e);
 void store_close(struct store *s);
@@ -45,24 +53,36 @@ struct swap_volume {
 int volume_create(struct store *s, uint64_t bytes, struct swap_volume *ret, struct err *e);	/* 0: the store's default */
 /* A writable clone of a snapshot's volume, swapped on in claim mode. Row is in the catalog as VOLUME_LIVE when it returns. */
 int volume_clone(struct store *s, int64_t snapshot_thin_id, struct swap_volume *ret, struct err *e);
-/* swapoff, deactivate, delete thin id and row. The last step of unpin or of a failed restore. */
+/*
+ * swapoff, deactivate, delete row (a pin that names it goes with it) and thin
+ * id. The last step of unpin or of a failed restore. When what it holds does
+ * not fit into memory, or a cgroup is still pinned to it, nothing is changed.
+ */
 int volume_destroy(struct store *s, int64_t thin_id, struct err *e);
 /* Find the device of an active live volume. */
 int volume_find(struct store *s, int64_t thin_id, struct swap_volume *ret, struct err *e);
+/* Bytes of it in use by pages, and bytes of the pool it has mapped (shared ones too). */
+int volume_usage(struct store *s, const struct swap_volume *v, uint64_t *ret_used, uint64_t *ret_mapped,
+		 struct err *e);
 
 /*
  * Take a thin snapshot of a live volume, in two halves so that the caller can
  * let the container run in between: _prepare reserves the new thin id (and
  * flushes what was written so far), _take suspends, creates and resumes
- * (milliseconds; nothing here may allocate: memory is locked), _commit makes it durable
- * in the pool. The row is added by the caller's catalog transaction.
+ * (milliseconds; nothing here may allocate: memory is locked), _commit makes sure
+ * that it is durable in the pool. The row is added by the caller's catalog transaction.
  */
 int volume_snapshot_prepare(struct store *s, const struct swap_volume *v, int64_t *ret_thin_id, struct err *e);
 int volume_snapshot_take(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e);
 int volume_snapshot_commit(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e);
+/* Give the thin id back: of a snapshot that did not come to be, or whose rows were removed. */
 int volume_snapshot_discard(struct store *s, int64_t thin_id, struct err *e);
+
+/* Remove a snapshot, its rows, and what only it has on the pool. */
+int store_remove_snapshot(struct store *s, const struct snapshot_row *snapshot, struct err *e);
 
 struct store_usage {
 	uint64_t data_bytes, data_used, metadata_bytes, metadata_used;
 };
+/* -ENODEV: the pool is not active (since boot, no command has written to the store). */
 int store_usage(struct store *s, struct store_usage *ret, struct err *e);

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Swap volumes of a store, see store.h. In every sequence here the catalog
+ * notes a thin id before the pool has it and forgets it after the pool did.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include "base/util.h"
+#include "store/store_private.h"
+#include "store/swap.h"
+
+#define MIB (1UL << 20)
+#define GIB (1UL << 30)
+
+char *volume_name(const struct store *s, int64_t thin_id)
+{
+	return xasprintf("%s%ld", s->prefix, thin_id);
+}
+
+/*
+ * A page written after a snapshot moves to a fresh slot, so a volume needs
+ * room for twice the memory. It is thin, but each slot costs the kernel three
+ * bytes from swapon on (swap_map and swap_cgroup, mm/swapfile.c).
+ */
+static uint64_t default_bytes(const struct store *s)
+{
+	struct sysinfo info;
+
+	if (s->volume_bytes)
+		return s->volume_bytes;
+	sysinfo(&info);
+	return max(2 * info.totalram * info.mem_unit, GIB);
+}
+
+static uint64_t round_bytes(uint64_t bytes)
+{
+	return (bytes + 2 * MIB - 1) / (2 * MIB) * (2 * MIB);
+}
+
+static int activate(struct store *s, struct swap_volume *v, struct err *e)
+{
+	_cleanup_free_ char *name = volume_name(s, v->thin_id);
+
+	return thin_activate(s->pool, name, (uint32_t)v->thin_id, v->bytes, v->path, sizeof(v->path), v->dev,
+			     sizeof(v->dev), e);
+}
+
+static int add_row(struct store *s, const struct swap_volume *v, int64_t origin, struct err *e)
+{
+	const struct volume_row row = {
+		.thin_id = v->thin_id, .role = VOLUME_LIVE, .origin = origin, .bytes = (int64_t)v->bytes,
+		.created_ns = (int64_t)wall_ns(),
+	};
+
+	return catalog_add_volume(s->catalog, &row, e);
+}
+
+int volume_create(struct store *s, uint64_t bytes, struct swap_volume *ret, struct err *e)
+{
+	struct swap_volume v = { .bytes = round_bytes(bytes ?: default_bytes(s)) };
+	int r = catalog_next_thin_id(s->catalog, &v.thin_id, e);
+
+	if (r < 0)
+		return r;
+	r = thin_create(s->pool, (uint32_t)v.thin_id, e) ?: activate(s, &v, e) ?: swap_format(v.path, e) ?:
+	    swap_on(v.path, false, e) ?: add_row(s, &v, COLUMN_NULL, e);
+	if (r < 0) {
+		volume_erase(s, v.thin_id, &ERR_INIT);
+		return err_in(e, "new swap volume");
+	}
+	*ret = v;
+	return 0;
+}
+
+/* ---- rows -------------------------------------------------------------------- */
+
+struct row_search {
+	int64_t thin_id;
+	struct volume_row row;
+	bool found;
+};
+
+static int match_row(const struct volume_row *row, void *arg)
+{
+	struct row_search *search = arg;
+
+	if (row->thin_id == search->thin_id) {
+		search->row = *row;
+		search->found = true;
+	}
+	return 0;
+}
+
+static int get_row(struct store *s, int64_t thin_id, enum volume_role role, struct volume_row *ret, struct err *e)
+{
+	struct row_search search = { .thin_id = thin_id };
+	int r = catalog_each_volume(s->catalog, match_row, &search, e);
+
+	if (r < 0)
+		return r;
+	if (!search.found || search.row.role != role)
+		return err_set(e, -ENOENT, "the store has no %s volume %ld", role == VOLUME_LIVE ? "live" : "snapshot's", thin_id);
+	*ret = search.row;
+	return 0;
+}
+
+int volume_clone(struct store *s, int64_t snapshot_thin_id, struct swap_volume *ret, struct err *e)
+{
+	struct volume_row origin;
+	struct swap_volume v = { 0 };
+	int r = get_row(s, snapshot_thin_id, VOLUME_SNAPSHOT, &origin, e) ?: catalog_next_thin_id(s->catalog, &v.thin_id, e);
+
+	if (r < 0)
+		return r;
+	v.bytes = (uint64_t)origin.bytes;
+	r = thin_clone(s->pool, (uint32_t)v.thin_id, (uint32_t)snapshot_thin_id, e) ?: activate(s, &v, e) ?:
+	    swap_on(v.path, true, e) ?: add_row(s, &v, snapshot_thin_id, e);
+	if (r < 0) {
+		volume_erase(s, v.thin_id, &ERR_INIT);
+		return err_in(e, "clone of volume %ld", snapshot_thin_id);
+	}
+	*ret = v;
+	return 0;
+}
+
+int volume_find(struct store *s, int64_t thin_id, struct swap_volume *ret, struct err *e)
+{
+	_cleanup_free_ char *name = volume_name(s, thin_id);
+	struct volume_row row;
+	struct swap_volume v = { .thin_id = thin_id };
+	int r = get_row(s, thin_id, VOLUME_LIVE, &row, e) ?:
+		thin_find(name, v.path, sizeof(v.path), v.dev, sizeof(v.dev), e);
+
+	if (r < 0)
+		return r;
+	v.bytes = (uint64_t)row.bytes;
+	*ret = v;
+	return 0;
+}
+
+int volume_usage(struct store *s, const struct swap_volume *v, uint64_t *ret_used, uint64_t *ret_mapped, struct err *e)
+{
+	_cleanup_free_ char *name = volume_name(s, v->thin_id);
+
+	return swap_used(v->path, ret_used, e) ?: thin_mapped(name, ret_mapped, e);
+}
+
+/* ---- ends ---------------------------------------------------------------------- */
+
+/* Blocks go back to the data device, as far as it wants to know; deleting works without. */
+static void discard_contents(struct store *s, int64_t thin_id)
+{
+	_cleanup_free_ char *name = volume_name(s, thin_id);
+	struct swap_volume v = { .thin_id = thin_id, .bytes = 1UL << 40 };	/* a thin has no size of its own */
+
+	if (activate(s, &v, &ERR_INIT) == 0)
+		thin_discard(name, v.path, &ERR_INIT);
+}
+
+/* With its row gone already: device and thin id follow, then the note that they had to. */
+static int finish_removal(struct store *s, int64_t thin_id, struct err *e)
+{
+	_cleanup_free_ char *name = volume_name(s, thin_id);
+
+	discard_contents(s, thin_id);
+	return thin_deactivate(name, e) ?: thin_delete(s->pool, (uint32_t)thin_id, e) ?:
+	       catalog_release_thin_id(s->catalog, thin_id, e);
+}
+
+int volume_erase(struct store *s, int64_t thin_id, struct err *e)
+{
+	_cleanup_free_ char *name = volume_name(s, thin_id);
+	char path[128], dev[32];
+	int r = 0;
+
+	if (thin_find(name, path, sizeof(path), dev, sizeof(dev), &ERR_INIT) == 0)
+		r = swap_off(path, e);
+	return r ?: finish_removal(s, thin_id, e);
+}
+
+int volume_destroy(struct store *s, int64_t thin_id, struct err *e)
+{
+	_cleanup_free_ char *name = volume_name(s, thin_id);
+	struct volume_row row;
+	char path[128], dev[32];
+	int r = get_row(s, thin_id, VOLUME_LIVE, &row, e);
+
+	if (r == 0 && thin_find(name, path, sizeof(path), dev, sizeof(dev), &ERR_INIT) == 0)
+		r = swap_off(path, e);
+	r = r ?: catalog_remove_volume(s->catalog, thin_id, e) ?: finish_removal(s, thin_id, e);
+	return r < 0 ? err_in(e, "swap volume %ld", thin_id) : 0;
+}
+
+/* ---- snapshots -------------------------------------------------------------------- */
+
+static void unlock_memory(struct store *s)
+{
+	if (s->memory_locked)
+		munlockall();
+	s->memory_locked = false;
+}
+
+/*
+ * While the volume is suspended nobody may wait for it, so cpt must not fault
+ * or need memory: everything it has is locked, and freed memory that the
+ * library can take its small buffers from stays in the heap. Now, when the
+ * container still runs, since the first locking is the long one.
+ */
+static int lock_memory(struct store *s, struct err *e)
+{
+	const size_t reserve = 256 * 1024;
+	void *p;
+
+	mallopt(M_TRIM_THRESHOLD, 64 * MIB);
+	mallopt(M_MMAP_THRESHOLD, MIB);
+	p = memset(xmalloc(reserve), 1, reserve);
+	free(p);
+	if (mlockall(MCL_CURRENT) < 0)
+		return err_sys(e, "lock cpt's memory");
+	s->memory_locked = true;
+	return 0;
+}
+
+static int flush(const char *path, struct err *e)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? err_sys(e, "flush %s", path) : 0;
+}
+
+int volume_snapshot_prepare(struct store *s, const struct swap_volume *v, int64_t *ret_thin_id, struct err *e)
+{
+	_cleanup_free_ char *name = volume_name(s, v->thin_id);
+	int64_t id;
+	int r = thin_pool_check(s->pool, e) ?: catalog_next_thin_id(s->catalog, &id, e);
+
+	if (r < 0)
+		return r;
+	/* What was written by now need not be flushed while the container stands still. */
+	r = flush(v->path, e) ?:
+	    thin_snapshot_prepare(&s->job, s->pool, (uint32_t)id, (uint32_t)v->thin_id, name, e) ?: lock_memory(s, e);
+	if (r < 0) {
+		volume_snapshot_discard(s, id, &ERR_INIT);
+		return r;
+	}
+	*ret_thin_id = id;
+	return 0;
+}
+
+/* The locked part: its stack was touched before, by lock_memory()'s callees and here. */
+int volume_snapshot_take(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e)
+{
+	char stack[64 * 1024];
+	int r;
+
+	memset(stack, 0, sizeof(stack));
+	__asm__ volatile("" : : "r"(stack) : "memory");	/* the compiler shall not leave it out */
+	if (!s->job)
+		return err_set(e, -EINVAL, "snapshot %ld of volume %ld was not prepared", thin_id, v->thin_id);
+	if (mlockall(MCL_CURRENT) < 0)	/* what was mapped since */
+		return err_sys(e, "lock cpt's memory");
+	r = thin_snapshot_run(take_ptr(s->job), e);
+	unlock_memory(s);
+	return r;
+}
+
+/* create_snap has flushed and committed, see thin.c; if that failed the pool is read-only now. */
+int volume_snapshot_commit(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e)
+{
+	int r = thin_pool_check(s->pool, e);
+
+	return r < 0 ? err_in(e, "snapshot %ld of volume %ld", thin_id, v->thin_id) : 0;
+}
+
+int volume_snapshot_discard(struct store *s, int64_t thin_id, struct err *e)
+{
+	thin_snapshot_free(take_ptr(s->job));
+	unlock_memory(s);
+	return finish_removal(s, thin_id, e);
+}
