@@ -16,5 +16,3 @@ int swap_on(const char *path, bool claim, struct err *e);
 int swap_off(const char *path, struct err *e);
 /* Bytes of the area in use. -ENOENT: it is not swapped on. */
 int swap_used(const char *path, uint64_t *ret_bytes, struct err *e);
-/* Is private swap there? Tried on a small area in memory. */
-int swap_probe(struct err *e);
