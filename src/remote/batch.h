@@ -2,9 +2,9 @@
 /*
  * Remote syscalls are data. A batch is a table of system calls with their
  * arguments, the result each must have and what it is for; it is executed in
- * a stopped thread by a stub of about 50 bytes that walks the table and traps
- * at its end or at the first call that failed. A batch without a target can be
- * printed and tested.
+ * a stopped thread by a small stub (stub.S) that walks the table and stops the
+ * thread at its end or at the first call that failed. A batch without a target
+ * can be printed and tested.
  */
 #pragma once
 #include <stdbool.h>
@@ -41,32 +41,45 @@ size_t batch_add(struct batch *b, const char *why, long nr, size_t nr_args, cons
 		  (struct batch_arg[]){ __VA_ARGS__ })
 void batch_expect(struct batch *b, size_t call, int64_t result);	/* exactly this */
 void batch_may_fail(struct batch *b, size_t call);
-/* Room for @len bytes in the data area, 16-aligned, copied from @p or zeroed when it is NULL. Returns its offset. */
+/*
+ * Room for @len bytes in the data area, 16-aligned, copied from @p or zeroed
+ * when it is NULL. Returns its offset. It is copied to the target with the
+ * calls that have it as an argument (ARG_AT() of any byte of it), and back.
+ */
 size_t batch_data(struct batch *b, const void *p, size_t len);
+/* Data at @where gets the target's address of data at @to: an iov_base, a msg_control... */
+void batch_pointer(struct batch *b, size_t where, size_t to);
 /* printf into a string that lives as long as the batch, for @why. */
 const char *batch_why(struct batch *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 size_t batch_length(const struct batch *b);
-int64_t batch_result(const struct batch *b, size_t call);	/* after a run */
-void *batch_data_at(const struct batch *b, size_t off);		/* after a run: what the target left there */
+int64_t batch_result(const struct batch *b, size_t call);	/* after a run; 0 for a call that was not made */
+/* What to send, or after a run what the target left there. Good until the next batch_data(). */
+void *batch_data_at(const struct batch *b, size_t off);
 void batch_print(const struct batch *b, FILE *f);		/* one call a line, for --dry-run and tests */
 
 /*
  * The foothold in one address space: a mapping that holds stub, table and
  * data, made and later removed by single system calls at the target's own
  * vdso (or any executable `syscall` instruction), so no byte of the target's
- * memory is changed. Threads of one process can share it.
+ * memory is changed. Threads of one process can share it, one at a time.
  */
 struct remote;
 
-/* @at: where to put it (page aligned; must be free), or 0 for the target's kernel to choose. */
+/*
+ * @at: where to put it (page aligned; must be free), or 0 for the target's
+ * kernel to choose. Refused with -EOPNOTSUPP: threads that run 32-bit code or
+ * have a shadow stack (CET), and seccomp filters that can't be suspended.
+ */
 int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *e);
 uint64_t remote_address(const struct remote *r);
 size_t remote_size(const struct remote *r);	/* bytes, fixed at open (1 MiB): larger batches are run in parts */
 /*
  * Run @b in thread @t, which belongs to the process of @r. On failure the
  * message names the call, its purpose and the thread; calls after the failed
- * one were not made.
+ * one were not made. Registers are put back, and so is the signal mask, which
+ * a call in the batch can't change for good: use tracee_set_sigmask(). Signals
+ * that come meanwhile stay pending. -ESRCH: the thread ended.
  */
 int remote_run(struct remote *r, struct tracee *t, struct batch *b, struct err *e);
 /* One call, for when the next step depends on it. */
@@ -74,5 +87,5 @@ int remote_call(struct remote *r, struct tracee *t, const char *why, int64_t *re
 		long nr, size_t nr_args, const uint64_t *args, struct err *e);
 /* Where a `syscall` instruction is once the caller has moved the vdso (its new base address). */
 int remote_moved_vdso(struct remote *r, struct tracee *t, uint64_t vdso, struct err *e);
-/* Remove the foothold; @t's saved registers are written back at tracee_release(). Frees @r. Death of the target is fine. */
+/* Remove the foothold; @t runs on with its own registers. Frees @r. Death of the target is fine. */
 int remote_close(struct remote *r, struct tracee *t, struct err *e);

@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The table that stub.S walks, and a batch's inside; for batch.c and remote.c. */
+/* A batch's inside, and how it is laid out in a foothold in parts; for batch.c, part.c and run.c. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 #include "remote/batch.h"
-
-/* Offsets are known to stub.S. */
-struct entry {
-	uint64_t nr;
-	uint64_t args[6];
-	uint64_t store;		/* address that gets the result too */
-	uint64_t result;
-	uint64_t lowest, span;	/* wanted: result - lowest <= span */
-};
-_Static_assert(sizeof(struct entry) == 88, "stub.S steps by 88");
-_Static_assert(offsetof(struct entry, store) == 56 && offsetof(struct entry, result) == 64 &&
-	       offsetof(struct entry, lowest) == 72 && offsetof(struct entry, span) == 80, "stub.S");
+#include "remote/stub.h"
 
 #define SPAN_NO_ERROR ((uint64_t)-4096)	/* anything but -4095..-1 */
 #define SPAN_ANY UINT64_MAX
@@ -25,23 +14,73 @@ struct call {
 	long nr;
 	size_t nr_args;
 	struct batch_arg args[6];
-	uint64_t lowest, span;
+	uint64_t lowest, span;	/* wanted: result - lowest <= span, unsigned */
 	int64_t result;
+};
+
+/* What one batch_data() made: always whole in the target, or not there. */
+struct block {
+	size_t off, len;
+	size_t pointers;	/* those that lie in it: index + 1 of the first, linked by next; 0 */
+	size_t place;		/* in the data area of the part being run, */
+	uint64_t part;		/* which is this one (batch.nr_parts when it was planned) */
+};
+
+/* The target's address of data at @to belongs at data offset @where. */
+struct pointer {
+	size_t where, to, next;
 };
 
 struct batch {
 	struct call *calls;
 	size_t nr, cap;
+	size_t nr_done;		/* calls made by the last run */
 	char *data;
 	size_t data_len, data_cap;
+	struct block *blocks;	/* by offset */
+	size_t nr_blocks, cap_blocks;
+	struct pointer *pointers;
+	size_t nr_pointers, cap_pointers;
 	char **strings;
 	size_t nr_strings, cap_strings;
+	uint64_t nr_parts;	/* ever planned: stamps blocks */
 };
 
+struct block *batch_block(const struct batch *b, size_t off);
+void call_print(const struct call *c, FILE *f);	/* "dup2(3, result[0])" */
+
 /*
- * Fill @table with calls from @first on, at most @room: for a table at @table_at
- * and batch data at @data_at in the target. Stops before a call whose argument
- * is a result that only a finished part can give. Returns how many.
+ * Consecutive calls that fit the foothold together with the data they use. In
+ * the foothold behind the way home: the table, the results, the data.
  */
-size_t batch_fill_table(const struct batch *b, size_t first, size_t room, struct entry *table,
-			uint64_t table_at, uint64_t data_at);
+struct part {
+	size_t first, nr;
+	size_t *blocks;		/* by place; reused from part to part */
+	size_t nr_blocks, cap_blocks;
+	size_t data_len;
+};
+
+#define PART_INIT ((struct part){ 0 })
+
+static inline size_t part_results(const struct part *p)
+{
+	return p->nr * sizeof(struct stub_call);
+}
+
+static inline size_t part_data(const struct part *p)
+{
+	return part_results(p) + ((p->nr * sizeof(uint64_t) + 15) & ~(size_t)15);
+}
+
+static inline size_t part_size(const struct part *p)
+{
+	return part_data(p) + p->data_len;
+}
+
+void part_free(struct part *p);
+/* As many calls as fit @room bytes, from @first on. -E2BIG when not even that one does. */
+int part_plan(struct batch *b, size_t first, size_t room, struct part *p, struct err *e);
+/* The bytes of a planned part that will be at address @at. */
+void part_write(const struct batch *b, const struct part *p, uint64_t at, char *image);
+/* Take back results of the first @nr_made calls and the data, from the image without its table. */
+void part_read(struct batch *b, const struct part *p, size_t nr_made, const char *behind_table);

@@ -1,35 +1,101 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The stub that runs a batch inside a stopped thread. Position independent,
- * uses no stack (the thread's red zone stays as it is) and no memory but the
- * table.
+ * The stub that makes a table of system calls inside a stopped thread, see
+ * run.c. It is position independent, has no call, ret, push or pop on the
+ * thread's stack (its red zone and shadow stack stay as they are), and
+ * touches no memory but the foothold.
  *
- * In:  rbx = first entry, r12 = behind the last entry (struct entry, batch_table.h)
- * Out: trap with rbx = r12 when all calls were made and had a wanted result,
- *      else rbx = the call that had not.
+ * In:   rbx = the first struct stub_call, r13 = behind the last,
+ *       r12 = where the first result goes (uint64_t)
+ * Out:  stopped at stub_rung (or at stub_trapped); rbx = r13 when all calls
+ *       were made and had a wanted result, else rbx = the call that had not.
+ *
+ * A result that later calls want as an argument is stored into each of these:
+ * until then every such argument holds the address of the next one, the last
+ * holds 0, and `users` of the call is the address of the first.
+ *
+ * The end is a signal the thread sends to itself, which stops it because it is
+ * traced. An int3 would not do: where SIGTRAP is ignored or blocked the kernel
+ * sets it to its default action for good (force_sig_info_to_task()). It is only
+ * there for a security module that forbids the signal.
+ *
+ * Should the tracer die, the kernel lets the thread run on from wherever it
+ * is. The signal is then ignored, or handled, and the thread goes home: it puts
+ * back its own signal mask and registers, and nothing was lost but the
+ * foothold's memory.
  */
+#include <asm/unistd.h>
+#include "remote/stub.h"
+
+#define HOME(at) stub_begin + STUB_HOME + (at)(%rip)
+#define SIG_SETMASK 2
+
 	.text
-	.globl remote_stub
-	.globl remote_stub_end
-remote_stub:
-	cmp %r12, %rbx
-	je 1f
-	mov (%rbx), %rax
-	mov 8(%rbx), %rdi
-	mov 16(%rbx), %rsi
-	mov 24(%rbx), %rdx
-	mov 32(%rbx), %r10
-	mov 40(%rbx), %r8
-	mov 48(%rbx), %r9
+	.globl stub_begin, stub_rung, stub_trapped, stub_end
+	.balign 16
+stub_begin:
+	cmp	%r13, %rbx
+	je	3f
+	mov	CALL_NR(%rbx), %rax
+	mov	CALL_ARGS(%rbx), %rdi
+	mov	CALL_ARGS + 8(%rbx), %rsi
+	mov	CALL_ARGS + 16(%rbx), %rdx
+	mov	CALL_ARGS + 24(%rbx), %r10
+	mov	CALL_ARGS + 32(%rbx), %r8
+	mov	CALL_ARGS + 40(%rbx), %r9
+	syscall				/* changes rax, rcx and r11 alone */
+	mov	%rax, (%r12)
+	mov	CALL_USERS(%rbx), %rcx
+1:	test	%rcx, %rcx
+	jz	2f
+	mov	(%rcx), %rdx
+	mov	%rax, (%rcx)
+	mov	%rdx, %rcx
+	jmp	1b
+2:	sub	CALL_LOWEST(%rbx), %rax
+	cmp	CALL_SPAN(%rbx), %rax
+	ja	3f
+	add	$8, %r12
+	add	$CALL_SIZE, %rbx
+	jmp	stub_begin
+
+3:	mov	$__NR_gettid, %eax
 	syscall
-	mov 56(%rbx), %rcx		/* result also goes into a later call's argument, */
-	mov %rax, (%rcx)
-	mov %rax, 64(%rbx)		/* and is kept */
-	sub 72(%rbx), %rax		/* wanted: result - lowest <= span, unsigned */
-	cmp 80(%rbx), %rax
-	ja 1f
-	add $88, %rbx
-	jmp remote_stub
-1:	int3
-remote_stub_end:
+	mov	%eax, %edi
+	mov	$STUB_BELL, %esi
+	mov	$__NR_tkill, %eax
+	syscall
+stub_rung:
+	test	%eax, %eax
+	jz	4f
+	int3
+stub_trapped:
+
+4:	lea	HOME(HOME_FLAGS), %rsp
+	popf
+	mov	$__NR_rt_sigprocmask, %eax	/* from here on nothing changes the flags */
+	mov	$SIG_SETMASK, %edi
+	lea	HOME(HOME_MASK), %rsi
+	mov	$0, %edx
+	mov	$8, %r10d
+	mov	HOME(HOME_REGS + 8), %rsp
+	syscall
+	mov	HOME(HOME_REGS + 16), %rax
+	mov	HOME(HOME_REGS + 24), %rbx
+	mov	HOME(HOME_REGS + 32), %rcx
+	mov	HOME(HOME_REGS + 40), %rdx
+	mov	HOME(HOME_REGS + 48), %rsi
+	mov	HOME(HOME_REGS + 56), %rdi
+	mov	HOME(HOME_REGS + 64), %rbp
+	mov	HOME(HOME_REGS + 72), %r8
+	mov	HOME(HOME_REGS + 80), %r9
+	mov	HOME(HOME_REGS + 88), %r10
+	mov	HOME(HOME_REGS + 96), %r11
+	mov	HOME(HOME_REGS + 104), %r12
+	mov	HOME(HOME_REGS + 112), %r13
+	mov	HOME(HOME_REGS + 120), %r14
+	mov	HOME(HOME_REGS + 128), %r15
+	jmp	*HOME(HOME_REGS)
+stub_end:
+
 	.section .note.GNU-stack, "", @progbits

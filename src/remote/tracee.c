@@ -5,149 +5,186 @@
 #include <linux/ptrace.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include "base/util.h"
-#include "remote/tracee.h"
+#include "remote/interrupted.h"
 #include "remote/trace.h"
+#include "remote/tracee.h"
 
-#define STOP_TIMEOUT_NS 10000000000ull
+#define TRACE_OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
 
-#define TRACE_OPTIONS (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
+/* ---- attach, detach ------------------------------------------------------- */
 
-long trace(int request, pid_t tid, uint64_t addr, uint64_t data)
+/* Attach without stopping. A seccomp filter would judge remote calls too, so have it look away. */
+static int tracee_attach(struct tracee *t, pid_t tid, struct err *e)
 {
-	/* The C library's wrapper wants other types in every version. */
-	return syscall(SYS_ptrace, (long)request, tid, addr, data);
+	char label[48];
+
+	*t = (struct tracee){ .tid = tid };
+	if (trace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS | PTRACE_O_SUSPEND_SECCOMP) == 0)
+		return 0;
+	/* It takes CAP_SYS_ADMIN, a kernel with CONFIG_CHECKPOINT_RESTORE, and no filter on cpt itself. */
+	t->filtered = true;
+	if (trace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) == 0)
+		return 0;
+	t->tid = 0;
+	if (errno == ESRCH)
+		return task_ended(tid, e);
+	/* One that is dying gives EPERM too. */
+	err_sys(e, "trace %s", task_label(tid, label));
+	return task_is_gone(tid) ? task_ended(tid, e) : e->code;
 }
 
-int tracee_wait(pid_t tid, int *status, struct err *e)
+/* Of a thread that is in a STOP_TRAP. */
+static int tracee_take(struct tracee *t, const struct stop *stop, struct err *e)
 {
-	uint64_t deadline = now_ns() + STOP_TIMEOUT_NS;
-	unsigned int pause_us = 0;
-
-	for (;;) {
-		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
-
-		if (got == tid)
-			break;
-		if (got < 0 && errno != EINTR)
-			return errno == ECHILD ? -ESRCH : err_sys(e, "wait for task %d", tid);
-		if (now_ns() > deadline) {
-			err_set(e, -ETIMEDOUT, "task %d does not stop: it is in an uninterruptible wait in the kernel", tid);
-			return err_advise(e, "see /proc/%d/stack; wait until a vfork(2) or its disk or network I/O is over", tid);
-		}
-		pause_us = min(pause_us + 10, 500u);
-		usleep(pause_us);
-	}
-	return WIFSTOPPED(*status) ? 0 : -ESRCH;
+	t->group_stopped = stop->signal != SIGTRAP;
+	return trace_do(PTRACE_GETREGS, t->tid, 0, (uint64_t)&t->regs, "reading the registers", e) ?:
+	       interrupted_settle(t, e);
 }
 
-/* Wait until @t is in the stop that PTRACE_INTERRUPT (or an automatic attach) asked for. */
-static int tracee_wait_stopped(struct tracee *t, struct err *e)
+static int tracee_stop(struct tracee *t, unsigned int timeout_ms, struct err *e)
 {
-	int status, r;
+	struct stop stop;
+	/* One that is in a job-control stop, or was just born, needs no interrupt: it stops by itself. */
+	int r = stop_poll(t->tid, &stop, e);
 
-	for (;;) {
-		int event, sig;
+	if (r == 0)
+		r = trace_do(PTRACE_INTERRUPT, t->tid, 0, 0, "interrupting", e) ?:
+		    stop_wait(t->tid, timeout_ms, &stop, e);
+	if (r >= 0 && stop.kind != STOP_TRAP)
+		r = stop_settle(t->tid, stop.signal, timeout_ms, &stop, e);
+	return r < 0 ? r : tracee_take(t, &stop, e);
+}
 
-		r = tracee_wait(t->tid, &status, e);
-		if (r < 0)
-			return r;
-		event = status >> 16;
-		sig = WSTOPSIG(status);
-		if (event == PTRACE_EVENT_STOP) {
-			t->group_stopped = sig != SIGTRAP;
-			break;
-		}
-		/*
-		 * A signal was about to be delivered: let it be. Its handler's
-		 * frame is made, then the pending interrupt stops the thread
-		 * before the handler's first instruction.
-		 */
-		if (trace(PTRACE_CONT, t->tid, 0, event ? 0 : (uint64_t)sig) < 0)
-			return errno == ESRCH ? -ESRCH : err_sys(e, "continue task %d", t->tid);
+int tracee_seize_within(struct tracee *t, pid_t tid, unsigned int timeout_ms, struct err *e)
+{
+	int r = tracee_attach(t, tid, e);
+
+	if (r < 0)
+		return r;
+	r = tracee_stop(t, timeout_ms, e);
+	if (r < 0) {
+		trace(PTRACE_DETACH, tid, 0, 0);
+		t->tid = 0;
 	}
-	if (trace(PTRACE_GETREGS, t->tid, 0, (uint64_t)&t->regs) < 0)
-		return errno == ESRCH ? -ESRCH : err_sys(e, "read the registers of task %d", t->tid);
-	return 0;
+	return r;
 }
 
 int tracee_seize(struct tracee *t, pid_t tid, struct err *e)
 {
-	int r;
-
-	*t = (struct tracee){ .tid = tid };
-	if (trace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) < 0)
-		return errno == ESRCH ? -ESRCH : err_sys(e, "trace task %d", tid);
-	if (trace(PTRACE_INTERRUPT, tid, 0, 0) < 0)
-		return errno == ESRCH ? -ESRCH : err_sys(e, "interrupt task %d", tid);
-	r = tracee_wait_stopped(t, e);
-	if (r < 0 && r != -ESRCH)
-		trace(PTRACE_DETACH, tid, 0, 0);
-	return r;
+	return tracee_seize_within(t, tid, STOP_TIMEOUT_MS, e);
 }
 
 int tracee_adopt(struct tracee *t, pid_t tid, struct err *e)
 {
+	struct stop stop;
+	int r;
+
 	*t = (struct tracee){ .tid = tid };
-	return tracee_wait_stopped(t, e);
+	r = stop_wait(tid, STOP_TIMEOUT_MS, &stop, e);
+	if (r == 0 && stop.kind != STOP_TRAP)
+		r = stop_settle(tid, stop.signal, STOP_TIMEOUT_MS, &stop, e);
+	if (r == 0)
+		r = tracee_take(t, &stop, e);
+	if (r < 0)
+		t->tid = 0;
+	return r;
 }
 
 int tracee_release(struct tracee *t, struct err *e)
 {
-	if (t->tid <= 0)
+	struct stop stop;
+	int r = 0;
+
+	if (t->tid == 0)
 		return 0;
-	if (t->regs_changed && trace(PTRACE_SETREGS, t->tid, 0, (uint64_t)&t->regs) < 0)
-		return errno == ESRCH ? -ESRCH : err_sys(e, "put back the registers of task %d", t->tid);
+	if (t->regs_changed)
+		r = trace_do(PTRACE_SETREGS, t->tid, 0, (uint64_t)&t->regs, "putting back the registers", e);
 	/* A job-control stop that is in effect takes hold again (__ptrace_unlink()). */
-	if (trace(PTRACE_DETACH, t->tid, 0, 0) < 0)
-		return errno == ESRCH ? -ESRCH : err_sys(e, "detach from task %d", t->tid);
+	if (r == 0)
+		r = trace_do(PTRACE_DETACH, t->tid, 0, 0, "detaching", e);
+	/* One that ended is a zombie until its tracer has waited for it, too. */
+	if (r == -ESRCH)
+		stop_poll(t->tid, &stop, &ERR_INIT);
 	t->tid = 0;
-	return 0;
+	return r;
 }
+
+/* ---- registers ------------------------------------------------------------ */
+
+/* AMX's tiles are the largest part known: 8 KiB. */
+#define XSTATE_MAX (64 * 1024)
+/* The XSAVE area's legacy part has the kernel's mask of features here (arch/x86/include/uapi/asm/sigcontext.h). */
+#define XSTATE_FEATURES_AT 464
+/* Its header: which features have other than their initial state. */
+#define XSTATE_IN_USE_AT 512
+#define XSTATE_HEADER_END 576
 
 int tracee_get_xstate(const struct tracee *t, void **ret, size_t *ret_len, struct err *e)
 {
-	struct iovec iov = { .iov_len = 64 * 1024 };	/* AMX's tiles are the largest: 8 KiB */
-	_cleanup_free_ void *buf = iov.iov_base = xcalloc(1, iov.iov_len);
+	_cleanup_free_ void *buf = xcalloc(1, XSTATE_MAX);
+	struct iovec iov = { buf, XSTATE_MAX };
+	int r = trace_do(PTRACE_GETREGSET, t->tid, NT_X86_XSTATE, (uint64_t)&iov,
+			 "reading the extended registers", e);
 
-	if (trace(PTRACE_GETREGSET, t->tid, NT_X86_XSTATE, (uint64_t)&iov) < 0)
-		return err_sys(e, "read the extended registers of task %d", t->tid);
+	if (r < 0)
+		return r;
 	*ret_len = iov.iov_len;
 	*ret = take_ptr(buf);
 	return 0;
 }
 
+static uint64_t xstate_word(const void *xstate, size_t at)
+{
+	uint64_t word;
+
+	memcpy(&word, (const char *)xstate + at, sizeof(word));
+	return word;
+}
+
 int tracee_set_xstate(const struct tracee *t, const void *xstate, size_t len, struct err *e)
 {
-	struct iovec iov = { (void *)(uintptr_t)xstate, len };
+	_cleanup_free_ char *own = NULL;
+	uint64_t missing;
+	struct iovec iov;
+	char label[48];
+	void *p;
+	int r = tracee_get_xstate(t, &p, &iov.iov_len, e);
 
-	if (trace(PTRACE_SETREGSET, t->tid, NT_X86_XSTATE, (uint64_t)&iov) < 0)
-		return err_sys(e, "set the extended registers of task %d (%zu bytes)", t->tid, len);
-	return 0;
+	if (r < 0)
+		return r;
+	own = p;
+	if (len < XSTATE_HEADER_END || iov.iov_len < XSTATE_HEADER_END)
+		return err_set(e, -EINVAL, "%zu bytes are no extended registers", len);
+	missing = xstate_word(xstate, XSTATE_IN_USE_AT) & ~xstate_word(own, XSTATE_FEATURES_AT);
+	if (missing)
+		return err_set(e, -ENODEV, "the extended registers of %s hold state of processor features that "
+			       "are missing here (XSAVE components %#jx)", task_label(t->tid, label), (uintmax_t)missing);
+	/* The kernel takes its own size only (xstateregs_set()); places in the area are the same everywhere. */
+	memset(own, 0, iov.iov_len);
+	memcpy(own, xstate, min(len, iov.iov_len));
+	iov.iov_base = own;
+	return trace_do(PTRACE_SETREGSET, t->tid, NT_X86_XSTATE, (uint64_t)&iov, "setting the extended registers", e);
 }
 
 int tracee_get_sigmask(const struct tracee *t, uint64_t *ret, struct err *e)
 {
-	if (trace(PTRACE_GETSIGMASK, t->tid, sizeof(*ret), (uint64_t)ret) < 0)
-		return err_sys(e, "read the signal mask of task %d", t->tid);
-	return 0;
+	return trace_do(PTRACE_GETSIGMASK, t->tid, sizeof(*ret), (uint64_t)ret, "reading the signal mask", e);
 }
 
 int tracee_set_sigmask(const struct tracee *t, uint64_t mask, struct err *e)
 {
-	if (trace(PTRACE_SETSIGMASK, t->tid, sizeof(mask), (uint64_t)&mask) < 0)
-		return err_sys(e, "set the signal mask of task %d", t->tid);
-	return 0;
+	return trace_do(PTRACE_SETSIGMASK, t->tid, sizeof(mask), (uint64_t)&mask, "setting the signal mask", e);
 }
 
 int tracee_set_regs(struct tracee *t, const struct user_regs_struct *regs, struct err *e)
 {
+	int r = trace_do(PTRACE_SETREGS, t->tid, 0, (uint64_t)regs, "setting the registers", e);
+
+	if (r < 0)
+		return r;
 	t->regs = *regs;
-	t->regs_changed = true;
-	if (trace(PTRACE_SETREGS, t->tid, 0, (uint64_t)regs) < 0)
-		return err_sys(e, "set the registers of task %d", t->tid);
+	t->regs_changed = false;
 	return 0;
 }

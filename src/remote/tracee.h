@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Threads held by ptrace. PTRACE_SEIZE without EXITKILL: if cpt dies, the
- * kernel detaches every thread and the container runs on as it was.
+ * kernel detaches every thread and the container runs on as it was, also out
+ * of a remote call (stub.S).
+ *
+ * Between any two functions of this folder a held thread is in a stop at the
+ * kernel's way back to user mode, with the registers and the signal mask it
+ * will run on with.
  */
 #pragma once
 #include <stdbool.h>
@@ -11,26 +16,44 @@
 #include "base/err.h"
 
 struct tracee {
-	pid_t tid;
-	struct user_regs_struct regs;	/* as they were when it stopped */
-	int stop_signal;		/* a signal the stop intercepted, to be delivered at release; 0 */
-	bool group_stopped;		/* it was in a job-control stop (SIGSTOP) when seized */
-	bool regs_changed;		/* its registers must be written back before release */
+	pid_t tid;			/* 0: not held */
+	struct user_regs_struct regs;	/* what it will run on with; of a new one: as it stopped, see interrupted.h */
+	bool group_stopped;		/* it is in a job-control stop (SIGSTOP...), to which release returns it */
+	bool regs_changed;		/* the thread itself has others at the moment: they must be written back */
+	bool filtered;			/* its seccomp filters could not be suspended (PTRACE_O_SUSPEND_SECCOMP) */
 };
 
 /*
  * Attach to @tid and stop it, with children and threads it makes attached and
- * stopped too (PTRACE_O_TRACE{FORK,VFORK,CLONE}). -ESRCH: it ended meanwhile,
- * which callers treat as a normal result.
+ * stopped too (PTRACE_O_TRACE{FORK,VFORK,CLONE}). A signal that was just being
+ * delivered is delivered first; others stay pending in the thread. No call it
+ * was in is seen to fail with EINTR for it. -ESRCH: it ended meanwhile, which
+ * callers treat as a normal result. -EPERM: somebody traces it already, or
+ * cpt may not. -ETIMEDOUT: it sleeps where it can't be stopped, in vfork(2)
+ * for one; it is then attached until cpt ends.
  */
 int tracee_seize(struct tracee *t, pid_t tid, struct err *e);
-/* Collect a thread that was attached by a TRACEFORK/TRACECLONE event of another. */
+int tracee_seize_within(struct tracee *t, pid_t tid, unsigned int timeout_ms, struct err *e);
+/*
+ * Collect a thread that was attached by a TRACEFORK/TRACECLONE event of
+ * another. One that a remote call made has the registers of the stub and the
+ * signal mask of a remote call (all blocked): the caller sets its own.
+ */
 int tracee_adopt(struct tracee *t, pid_t tid, struct err *e);
-/* Write the registers back if they were changed and let it run on exactly as it was. */
+/*
+ * Write the registers back if they were changed and let it run on exactly as
+ * it was: a call restarts, a job-control stop goes on, pending signals are
+ * delivered. -ESRCH: it ended meanwhile. Nothing is done for tid 0.
+ */
 int tracee_release(struct tracee *t, struct err *e);
 
 /* Floating point, SSE, AVX...: the XSAVE area as ptrace gives it (NT_X86_XSTATE). Caller frees *ret. */
 int tracee_get_xstate(const struct tracee *t, void **ret, size_t *ret_len, struct err *e);
+/*
+ * The area may come from a processor with fewer features, whose area is
+ * shorter. -ENODEV: it holds state of a feature that is missing here;
+ * -EINVAL: it is no valid XSAVE area.
+ */
 int tracee_set_xstate(const struct tracee *t, const void *xstate, size_t len, struct err *e);
 int tracee_get_sigmask(const struct tracee *t, uint64_t *ret, struct err *e);
 int tracee_set_sigmask(const struct tracee *t, uint64_t mask, struct err *e);

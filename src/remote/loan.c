@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A thread on loan, see loan.h. */
+#include <errno.h>
+#include <linux/ptrace.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include "base/util.h"
+#include "remote/loan.h"
+
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+#define PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG 0x4210
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
+#endif
+
+#define USER_CS 0x33	/* 64-bit code (arch/x86/include/asm/segment.h, __USER_CS) */
+
+#define FLAG_TRAP (1ull << 8)
+#define FLAG_DIRECTION (1ull << 10)
+
+/* ---- the target's memory --------------------------------------------------- */
+
+static int copy_failed(pid_t pid, uint64_t at, ssize_t got, const char *what, struct err *e)
+{
+	char label[48];
+	int code = got < 0 ? -errno : -EFAULT;	/* short: the rest is not mapped */
+
+	if (code == -ESRCH || task_is_gone(pid))
+		return task_ended(pid, e);
+	return err_ret(e, code, "%s %s at %#jx", what, task_label(pid, label), (uintmax_t)at);
+}
+
+int copy_to(pid_t pid, uint64_t at, const void *p, size_t len, struct err *e)
+{
+	struct iovec here = { (void *)(uintptr_t)p, len }, there = { (void *)(uintptr_t)at, len };
+	ssize_t n = len ? process_vm_writev(pid, &here, 1, &there, 1, 0) : 0;
+
+	return n == (ssize_t)len ? 0 : copy_failed(pid, at, n, "write to the memory of", e);
+}
+
+int copy_from(pid_t pid, uint64_t at, void *p, size_t len, struct err *e)
+{
+	struct iovec here = { p, len }, there = { (void *)(uintptr_t)at, len };
+	ssize_t n = len ? process_vm_readv(pid, &here, 1, &there, 1, 0) : 0;
+
+	return n == (ssize_t)len ? 0 : copy_failed(pid, at, n, "read the memory of", e);
+}
+
+/* ---- lending ---------------------------------------------------------------- */
+
+static bool has_filter(pid_t tid)
+{
+	_cleanup_free_ char *status = NULL;
+	char path[48];
+	const char *mode;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	if (read_file_at(-1, path, &status, NULL) < 0)
+		return false;
+	mode = strstr(status, "\nSeccomp:\t");
+	return mode && mode[10] != '0';
+}
+
+static int loan_check(const struct tracee *t, struct err *e)
+{
+	char label[48];
+
+	if (t->regs.cs != USER_CS)
+		return err_set(e, -EOPNOTSUPP, "%s runs 32-bit code", task_label(t->tid, label)),
+		       err_advise(e, "run a 64-bit build of the program");
+	if (t->filtered && has_filter(t->tid))
+		return err_set(e, -EOPNOTSUPP, "%s has a seccomp filter that can't be suspended",
+			       task_label(t->tid, label)),
+		       err_advise(e, "run cpt as root and outside of any seccomp filter, on a kernel with "
+				  "CONFIG_CHECKPOINT_RESTORE");
+	return 0;
+}
+
+static int dispatch_set(const struct tracee *t, const struct dispatch *d, struct err *e)
+{
+	return trace_do(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(*d), (uint64_t)d,
+			"setting the system call dispatch", e);
+}
+
+int loan_begin(struct loan *l, struct tracee *t, uint64_t blocked, struct err *e)
+{
+	struct dispatch off = { .mode = PR_SYS_DISPATCH_OFF };
+	int r;
+
+	*l = (struct loan){ .t = t };
+	r = loan_check(t, e) ?: tracee_get_sigmask(t, &l->mask, e);
+	if (r < 0)
+		return r;
+	/* Our calls are no business of the program's dispatcher. A kernel without the request has no way out. */
+	if (trace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(l->dispatch), (uint64_t)&l->dispatch) < 0)
+		l->dispatch = off;
+	if (l->dispatch.mode != PR_SYS_DISPATCH_OFF)
+		r = dispatch_set(t, &off, e);
+	r = r ?: tracee_set_sigmask(t, blocked, e);
+	if (r < 0)
+		loan_end(l, &ERR_INIT);
+	return r;
+}
+
+int loan_end(struct loan *l, struct err *e)
+{
+	struct tracee *t = l->t;
+	int r = 0;
+
+	if (t->regs_changed)
+		r = tracee_set_regs(t, &t->regs, e);
+	if (r == 0 && l->dispatch.mode != PR_SYS_DISPATCH_OFF)
+		r = dispatch_set(t, &l->dispatch, e);
+	return r ?: tracee_set_sigmask(t, l->mask, e);
+}
+
+struct user_regs_struct loan_regs(const struct tracee *t)
+{
+	struct user_regs_struct regs = t->regs;
+
+	regs.eflags &= ~(FLAG_TRAP | FLAG_DIRECTION);
+	regs.orig_rax = UINT64_MAX;
+	return regs;
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* ptrace requests and stops, see trace.h. Kernel facts: ptrace(2), kernel/ptrace.c, kernel/signal.c. */
+#include <ctype.h>
+#include <errno.h>
+#include <linux/ptrace.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include "base/util.h"
+#include "remote/syscall_name.h"
+#include "remote/trace.h"
+
+/* Most stops come within microseconds: look again at once for so long, then sleep between looks. */
+#define SPIN_NS 50000u
+#define MAX_SLEEP_US 500u
+
+/* From SIGKILL to where /proc tells that a thread is on its way out. */
+#define DEATH_NS 200000000u
+
+/* PF_EXITING, PF_POSTCOREDUMP, PF_DUMPCORE (include/linux/sched.h) */
+#define PF_GOING (0x4u | 0x8u | 0x200u)
+
+/* ---- naming a thread ----------------------------------------------------- */
+
+/* A file of /proc/<tid>, or NULL when the thread has ended. */
+static char *task_file(pid_t tid, const char *name)
+{
+	char path[48], *text;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
+	return read_file_at(-1, path, &text, NULL) == 0 ? text : NULL;
+}
+
+const char *task_label(pid_t tid, char buf[static 48])
+{
+	_cleanup_free_ char *comm = task_file(tid, "comm");
+
+	if (comm)
+		comm[strcspn(comm, "\n")] = 0;
+	snprintf(buf, 48, comm ? "task %d (%s)" : "task %d", tid, comm);
+	return buf;
+}
+
+/* The letter of its state and its PF_ flags (proc_pid_stat(5)). False when there is no such thread any more. */
+static bool task_state(pid_t tid, char *state, unsigned int *flags)
+{
+	_cleanup_free_ char *stat = task_file(tid, "stat");
+	const char *behind_name = stat ? strrchr(stat, ')') : NULL;
+
+	return behind_name && sscanf(behind_name, ") %c %*d %*d %*d %*d %*d %u", state, flags) == 2;
+}
+
+bool task_is_gone(pid_t tid)
+{
+	unsigned int flags;
+	char state;
+
+	return !task_state(tid, &state, &flags) || state == 'Z' || state == 'X' || (flags & PF_GOING);
+}
+
+/* Of a thread that was stopped and is not: what else could have happened to it? */
+static bool task_is_ending(pid_t tid)
+{
+	uint64_t begin = now_ns();
+
+	while (!task_is_gone(tid)) {
+		if (now_ns() - begin > DEATH_NS)
+			return false;
+		usleep(200);
+	}
+	return true;
+}
+
+int task_ended(pid_t tid, struct err *e)
+{
+	return err_set(e, -ESRCH, "task %d has ended", tid);
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+long trace(int request, pid_t tid, uint64_t addr, uint64_t data)
+{
+	/* The C library's wrapper has other types in every version, and its own idea of PEEK's result. */
+	return syscall(SYS_ptrace, (long)request, tid, addr, data);
+}
+
+int trace_do(int request, pid_t tid, uint64_t addr, uint64_t data, const char *what, struct err *e)
+{
+	char label[48];
+
+	if (trace(request, tid, addr, data) >= 0)
+		return 0;
+	if (errno != ESRCH)
+		return err_sys(e, "%s of %s", what, task_label(tid, label));
+	if (task_is_ending(tid))
+		return task_ended(tid, e);
+	return err_set(e, -EBUSY, "%s of %s: it is not stopped", what, task_label(tid, label));
+}
+
+/* ---- stops --------------------------------------------------------------- */
+
+static struct stop stop_decode(int status)
+{
+	int event = status >> 16, signal = WSTOPSIG(status);
+
+	if (event == PTRACE_EVENT_STOP)
+		return (struct stop){ STOP_TRAP, signal };
+	if (event)
+		return (struct stop){ STOP_EVENT, 0 };
+	if (signal == (SIGTRAP | 0x80))		/* PTRACE_O_TRACESYSGOOD */
+		return (struct stop){ STOP_SYSCALL, 0 };
+	return (struct stop){ STOP_SIGNAL, signal };
+}
+
+int stop_poll(pid_t tid, struct stop *ret, struct err *e)
+{
+	int status;
+	pid_t got;
+
+	do
+		got = waitpid(tid, &status, __WALL | WNOHANG);
+	while (got < 0 && errno == EINTR);
+	if (got == 0)
+		return 0;
+	if (got < 0 && errno != ECHILD)
+		return err_sys(e, "wait for task %d", tid);
+	if (got < 0 || !WIFSTOPPED(status))
+		return task_ended(tid, e);
+	*ret = stop_decode(status);
+	return 1;
+}
+
+/* What keeps a thread from stopping: the system call it sleeps in, and how. */
+static int stop_timed_out(pid_t tid, unsigned int timeout_ms, struct err *e)
+{
+	_cleanup_free_ char *call = task_file(tid, "syscall");
+	char state = 0, label[48];
+	unsigned int flags;
+	const char *name = call && isdigit((unsigned char)*call) ? syscall_name(atol(call)) : NULL;
+
+	task_state(tid, &state, &flags);
+	err_set(e, -ETIMEDOUT, "%s does not stop: for %u.%u s it has been %s%s%s", task_label(tid, label),
+		timeout_ms / 1000, timeout_ms / 100 % 10,
+		state == 'D' ? "in an uninterruptible wait" : "in the kernel",
+		name ? " in " : "", name ?: "");
+	/* kernel/fork.c wait_for_vfork_done() can only be killed. */
+	if (name && (strcmp(name, "vfork") == 0 || strncmp(name, "clone", 5) == 0))
+		return err_advise(e, "it waits for its vfork child to call exec or to exit; try again after that");
+	return err_advise(e, "/proc/%d/stack shows where; try again when its disk or network answers, or thaw "
+			  "its cgroup if that is frozen", tid);
+}
+
+int stop_wait(pid_t tid, unsigned int timeout_ms, struct stop *ret, struct err *e)
+{
+	uint64_t begin = now_ns();
+	unsigned int sleep_us = 0;
+
+	for (;;) {
+		int r = stop_poll(tid, ret, e);
+		uint64_t waited = now_ns() - begin;
+
+		if (r != 0)
+			return r < 0 ? r : 0;
+		if (waited < SPIN_NS) {
+			sched_yield();
+			continue;
+		}
+		/*
+		 * The end of a thread group leader is not reported before all other
+		 * threads of it were waited for, so look.
+		 */
+		if (sleep_us == MAX_SLEEP_US && task_is_gone(tid))
+			return task_ended(tid, e);
+		if (waited > timeout_ms * 1000000ull)
+			return stop_timed_out(tid, timeout_ms, e);
+		sleep_us = min(sleep_us + 20, MAX_SLEEP_US);
+		usleep(sleep_us);
+	}
+}
+
+int stop_settle(pid_t tid, int signal, unsigned int timeout_ms, struct stop *ret, struct err *e)
+{
+	*ret = (struct stop){ STOP_SIGNAL, signal };
+	for (;;) {
+		/*
+		 * Any stop clears an interrupt that was asked for before it, so ask
+		 * again each time. A signal is let through: its handler's frame is
+		 * made (or it kills, or is ignored) and the interrupt then stops the
+		 * thread before the handler's first instruction, as if the signal
+		 * had come a moment earlier.
+		 */
+		int r = trace_do(PTRACE_INTERRUPT, tid, 0, 0, "interrupting", e) ?:
+			trace_do(PTRACE_CONT, tid, 0, ret->kind == STOP_SIGNAL ? (uint64_t)ret->signal : 0,
+				 "continuing", e) ?:
+			stop_wait(tid, timeout_ms, ret, e);
+
+		if (r < 0 || ret->kind == STOP_TRAP)
+			return r;
+	}
+}
