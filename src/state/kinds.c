@@ -5,6 +5,49 @@
 #include "state/kind.h"
 #include "state/kind_list.h"
 
+/*
+ * The order of restore: what others stand on comes first, and what takes power
+ * away from a thread (credentials) last. Saving follows the same order.
+ */
+const struct kind *const kinds[] = {
+	&namespace_kind,
+	&mount_kind,
+	&process_kind,
+	&shmem_kind,
+	&sysv_shm_kind,
+	&sysv_sem_kind,
+	&sysv_msg_kind,
+	&vma_kind,
+	&mm_kind,
+	&swap_run_kind,
+	&fd_kind,
+	&fs_kind,
+	&signal_kind,
+	&thread_area_kind,
+	&registers_kind,
+	&scheduling_kind,
+	&timer_kind,
+	&rlimit_kind,
+	&credentials_kind,
+	NULL,
+};
+
+/* The first that matches counts: memfds look like regular files. */
+const struct file_kind *const file_kinds[] = {
+	&memfd_kind,
+	&regular_kind,
+	&directory_kind,
+	&device_kind,
+	&pipe_kind,
+	&eventfd_kind,
+	&timerfd_kind,
+	&signalfd_kind,
+	&unix_socket_kind,
+	&tcp_socket_kind,
+	&epoll_kind,	/* last: it watches the others */
+	NULL,
+};
+
 const struct table *const *kind_tables(size_t *ret_nr)
 {
 	static const struct table **tables;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* cpt pin, cpt unpin: a cgroup and its swap volume. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "engine/pin.h"
+#include "host/cgroup.h"
+
+static int open_cgroup_and_store(const struct verb *v, int argc, char **argv, char **cgroup, struct store **store,
+				 struct err *e)
+{
+	if (argc != optind + 1)
+		return usage_error(v, e, "which cgroup?");
+	return cgroup_resolve(argv[optind], cgroup, e) ?: store_open(store, globals.store, STORE_WRITE, e);
+}
+
+static void print_cgroup(const char *cgroup, bool pinned)
+{
+	struct json_object *j;
+
+	if (!globals.json)
+		return;
+	j = json_object_new_object();
+	json_object_object_add(j, "cgroup", json_object_new_string(cgroup));
+	json_object_object_add(j, "pinned", json_object_new_boolean(pinned));
+	print_json(j);
+}
+
+static int pin_main(int argc, char **argv, struct err *e)
+{
+	static const struct option options[] = { { "size", required_argument, NULL, 's' }, { 0 } };
+	__attribute__((cleanup(store_closep))) struct store *store = NULL;
+	_cleanup_free_ char *cgroup = NULL;
+	uint64_t bytes = 0;
+	int option, r;
+
+	while ((option = next_option(&pin_verb, argc, argv, "s:", options, e)) != -1) {
+		if (option != 's')
+			return e->code;
+		bytes = parse_size(optarg);
+		if (!bytes)
+			return usage_error(&pin_verb, e, "\"%s\" is not a size like 512M or 20G", optarg);
+	}
+	r = open_cgroup_and_store(&pin_verb, argc, argv, &cgroup, &store, e) ?: pin_cgroup(store, cgroup, bytes, e);
+	if (r == 0)
+		print_cgroup(cgroup, true);
+	return r;
+}
+
+static int unpin_main(int argc, char **argv, struct err *e)
+{
+	__attribute__((cleanup(store_closep))) struct store *store = NULL;
+	_cleanup_free_ char *cgroup = NULL;
+	int r;
+
+	if (next_option(&unpin_verb, argc, argv, "", NULL, e) != -1)
+		return e->code;
+	r = open_cgroup_and_store(&unpin_verb, argc, argv, &cgroup, &store, e) ?: unpin_cgroup(store, cgroup, e);
+	if (r == 0)
+		print_cgroup(cgroup, false);
+	return r;
+}
+
+const struct verb pin_verb = {
+	"pin", "[--size BYTES] <cgroup>",
+	"Bind a cgroup to a swap volume of its own",
+	"From now on its memory is swapped there and nowhere else. `cpt snapshot` pins on the way; a\n"
+	"pin ahead of time lets the first snapshot find pages that reclaim wrote already.\n\n"
+	"  --size BYTES   size of the volume (thin)\n",
+	pin_main,
+};
+
+const struct verb unpin_verb = {
+	"unpin", "<cgroup>",
+	"Undo the binding and remove the volume; snapshots stay",
+	"What was swapped out comes back to memory first. The cgroup itself may be gone already.\n",
+	unpin_main,
+};
