@@ -79,3 +79,380 @@ CREATE INDEX pin_parent_snapshot ON pin (parent_snapshot);
 --	) STRICT, WITHOUT ROWID;
 --
 -- src/state/<noun>.c saves and restores it.
+-- ---- tasks -----------------------------------------------------------------
+
+-- Namespaces of the container that were not the host's.
+CREATE TABLE namespace (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	namespace INTEGER NOT NULL,	-- numbered from 0
+	type TEXT NOT NULL CHECK (type IN ('pid', 'ipc', 'uts', 'mnt')),
+	inode INTEGER NOT NULL,		-- its number then, as in /proc/<pid>/ns; for audits
+	parent INTEGER,			-- pid: the namespace around it; NULL: the host's
+	level INTEGER,			-- pid: 1 is just below the host's
+	PRIMARY KEY (snapshot_id, namespace)
+) STRICT, WITHOUT ROWID;
+
+-- Names of uts namespaces.
+CREATE TABLE uts (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	namespace INTEGER NOT NULL,
+	nodename TEXT NOT NULL,		-- uname -n
+	domainname TEXT NOT NULL,
+	PRIMARY KEY (snapshot_id, namespace)
+) STRICT, WITHOUT ROWID;
+
+-- Mounts of mount namespaces.
+CREATE TABLE mount (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	mount_ns INTEGER NOT NULL,	-- namespace.namespace
+	place INTEGER NOT NULL,		-- parents before children
+	point TEXT NOT NULL,		-- where it is mounted
+	root TEXT NOT NULL,		-- what of the file system: '/', or the source of a bind mount
+	type TEXT NOT NULL,		-- of the file system
+	source TEXT NOT NULL,
+	options TEXT NOT NULL,		-- of this mount
+	host INTEGER NOT NULL,		-- 1: the host had it too
+	pid_ns INTEGER,			-- proc: the namespace it shows; NULL: the host's
+	PRIMARY KEY (snapshot_id, mount_ns, place)
+) STRICT, WITHOUT ROWID;
+
+-- Processes. A process is known by its pid in the host's pid namespace then.
+CREATE TABLE process (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	parent INTEGER,			-- NULL: outside the container
+	pgrp INTEGER NOT NULL,		-- process that leads its group,
+	session INTEGER NOT NULL,	-- its session
+	pid_ns INTEGER,			-- namespace.namespace; NULL: the host's
+	ipc_ns INTEGER,
+	uts_ns INTEGER,
+	mount_ns INTEGER,
+	cgroup TEXT NOT NULL,		-- below the container's, '' for itself
+	comm TEXT NOT NULL,
+	exit_signal INTEGER NOT NULL,	-- that its parent gets when it ends
+	PRIMARY KEY (snapshot_id, process)
+) STRICT, WITHOUT ROWID;
+
+-- Threads; a process's leader is the one with the same number.
+CREATE TABLE thread (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	process INTEGER NOT NULL,
+	comm TEXT NOT NULL,
+	PRIMARY KEY (snapshot_id, thread)
+) STRICT, WITHOUT ROWID;
+
+-- The id of each thread at each pid namespace level: 0 is the host's, the highest its own.
+CREATE TABLE pid (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	level INTEGER NOT NULL,
+	pid INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, thread, level)
+) STRICT, WITHOUT ROWID;
+
+-- Registers, as ptrace(2) gives them.
+CREATE TABLE registers (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	r15 INTEGER, r14 INTEGER, r13 INTEGER, r12 INTEGER, rbp INTEGER, rbx INTEGER, r11 INTEGER, r10 INTEGER,
+	r9 INTEGER, r8 INTEGER, rax INTEGER, rcx INTEGER, rdx INTEGER, rsi INTEGER, rdi INTEGER,
+	orig_rax INTEGER,		-- system call it was stopped in; -1: none
+	rip INTEGER, cs INTEGER, eflags INTEGER, rsp INTEGER, ss INTEGER, fs_base INTEGER, gs_base INTEGER,
+	ds INTEGER, es INTEGER, fs INTEGER, gs INTEGER,
+	xstate BLOB NOT NULL,		-- XSAVE area: FPU, SSE, AVX...
+	PRIMARY KEY (snapshot_id, thread)
+) STRICT;
+
+-- Signal handlers that are not the default.
+CREATE TABLE sigaction (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	signal INTEGER NOT NULL,
+	handler INTEGER,		-- address; 0 default, 1 ignore
+	flags INTEGER,			-- SA_*
+	restorer INTEGER,
+	mask INTEGER,			-- bit n - 1: signal n
+	PRIMARY KEY (snapshot_id, process, signal)
+) STRICT, WITHOUT ROWID;
+
+-- Blocked signals and the alternate signal stack.
+CREATE TABLE signal_mask (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	mask INTEGER,			-- bit n - 1: signal n
+	stack_address INTEGER,
+	stack_size INTEGER,
+	stack_flags INTEGER NOT NULL,	-- SS_*
+	PRIMARY KEY (snapshot_id, thread)
+) STRICT, WITHOUT ROWID;
+
+-- Signals that waited to be delivered.
+CREATE TABLE pending_signal (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	shared INTEGER NOT NULL,	-- 1: sent to the process as a whole
+	place INTEGER NOT NULL,		-- in the queue
+	signal INTEGER NOT NULL,
+	siginfo BLOB NOT NULL,		-- siginfo_t
+	PRIMARY KEY (snapshot_id, thread, shared, place)
+) STRICT, WITHOUT ROWID;
+
+-- Who a thread is and what it may do.
+CREATE TABLE credentials (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	uid INTEGER NOT NULL, euid INTEGER NOT NULL, suid INTEGER NOT NULL, fsuid INTEGER NOT NULL,
+	gid INTEGER NOT NULL, egid INTEGER NOT NULL, sgid INTEGER NOT NULL, fsgid INTEGER NOT NULL,
+	groups TEXT NOT NULL,		-- supplementary ones, blank separated
+	cap_inheritable INTEGER NOT NULL, cap_permitted INTEGER NOT NULL, cap_effective INTEGER NOT NULL,
+	cap_bounding INTEGER NOT NULL, cap_ambient INTEGER NOT NULL,	-- bit n: capability n
+	securebits INTEGER NOT NULL,
+	no_new_privs INTEGER NOT NULL,
+	dumpable INTEGER NOT NULL,
+	parent_death_signal INTEGER NOT NULL,
+	keep_caps INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, thread)
+) STRICT, WITHOUT ROWID;
+
+-- Resource limits.
+CREATE TABLE rlimit (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	resource INTEGER NOT NULL,	-- RLIMIT_*
+	soft INTEGER NOT NULL,		-- -1: unlimited
+	hard INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, process, resource)
+) STRICT, WITHOUT ROWID;
+
+-- How a thread is scheduled.
+CREATE TABLE scheduling (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	policy INTEGER NOT NULL,	-- SCHED_*
+	flags INTEGER NOT NULL,
+	nice INTEGER NOT NULL,
+	priority INTEGER NOT NULL,
+	runtime INTEGER NOT NULL, deadline INTEGER NOT NULL, period INTEGER NOT NULL,	-- nanoseconds
+	affinity BLOB NOT NULL,		-- bit n: processor n
+	oom_score_adj INTEGER NOT NULL,
+	personality INTEGER NOT NULL,
+	timer_slack_ns INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, thread)
+) STRICT, WITHOUT ROWID;
+
+-- Interval timers that run.
+CREATE TABLE timer (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	which INTEGER NOT NULL,		-- ITIMER_*
+	value_us INTEGER NOT NULL,	-- time left, in microseconds
+	interval_us INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, process, which)
+) STRICT, WITHOUT ROWID;
+
+-- Addresses that the kernel keeps for a thread's C library; 0: none.
+CREATE TABLE thread_area (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	clear_tid INTEGER NOT NULL,	-- set_tid_address(2)
+	robust_list INTEGER NOT NULL,	-- set_robust_list(2)
+	robust_list_size INTEGER NOT NULL,
+	rseq INTEGER NOT NULL,		-- rseq(2)
+	rseq_size INTEGER NOT NULL,
+	rseq_signature INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, thread)
+) STRICT, WITHOUT ROWID;
+
+-- Working directory, root, umask.
+CREATE TABLE fs (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	cwd TEXT NOT NULL,
+	root TEXT NOT NULL,
+	umask INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, process)
+) STRICT, WITHOUT ROWID;
+
+-- ---- System V IPC -----------------------------------------------------------
+
+-- Shared memory segments; their pages are those of a shared memory object.
+CREATE TABLE sysv_shm (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	ipc_ns INTEGER,			-- NULL: the host's
+	id INTEGER NOT NULL,		-- shmid
+	key INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
+	creator_uid INTEGER NOT NULL, creator_gid INTEGER NOT NULL, mode INTEGER NOT NULL,
+	shmem INTEGER NOT NULL,		-- shmem.shmem
+	size INTEGER NOT NULL,
+	locked INTEGER NOT NULL,	-- 1: SHM_LOCK
+	removed INTEGER NOT NULL,	-- 1: goes with the last process that has it
+	UNIQUE (snapshot_id, ipc_ns, id)
+) STRICT;
+
+-- Semaphore sets.
+CREATE TABLE sysv_sem (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	ipc_ns INTEGER NOT NULL,
+	id INTEGER NOT NULL,		-- semid
+	key INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
+	creator_uid INTEGER NOT NULL, creator_gid INTEGER NOT NULL, mode INTEGER NOT NULL,
+	semaphores INTEGER NOT NULL,	-- how many
+	PRIMARY KEY (snapshot_id, ipc_ns, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sysv_sem_value (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	ipc_ns INTEGER NOT NULL,
+	id INTEGER NOT NULL,
+	semaphore INTEGER NOT NULL,	-- in its set
+	value INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, ipc_ns, id, semaphore)
+) STRICT, WITHOUT ROWID;
+
+-- What will be added to a semaphore when a process ends (SEM_UNDO).
+CREATE TABLE sysv_sem_undo (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	id INTEGER NOT NULL,
+	semaphore INTEGER NOT NULL,
+	adjustment INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, process, id, semaphore)
+) STRICT, WITHOUT ROWID;
+
+-- Message queues.
+CREATE TABLE sysv_msg_queue (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	ipc_ns INTEGER NOT NULL,
+	id INTEGER NOT NULL,		-- msqid
+	key INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
+	creator_uid INTEGER NOT NULL, creator_gid INTEGER NOT NULL, mode INTEGER NOT NULL,
+	bytes_most INTEGER NOT NULL,	-- msg_qbytes
+	PRIMARY KEY (snapshot_id, ipc_ns, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sysv_message (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	ipc_ns INTEGER NOT NULL,
+	id INTEGER NOT NULL,
+	place INTEGER NOT NULL,		-- in the queue
+	type INTEGER NOT NULL,
+	text BLOB NOT NULL,
+	PRIMARY KEY (snapshot_id, ipc_ns, id, place)
+) STRICT, WITHOUT ROWID;
+-- Memory. A page's contents are never here: only where it is on the snapshot's volume.
+
+-- Address spaces as a whole.
+CREATE TABLE mm (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	mm INTEGER NOT NULL,			-- process whose address space it is (process.process)
+	start_code INTEGER NOT NULL,		-- addresses as prctl(2) PR_SET_MM_MAP takes them
+	end_code INTEGER NOT NULL,
+	start_data INTEGER NOT NULL,
+	end_data INTEGER NOT NULL,
+	start_brk INTEGER NOT NULL,		-- where the heap begins
+	brk INTEGER NOT NULL,			-- and ends
+	start_stack INTEGER NOT NULL,
+	arg_start INTEGER NOT NULL,		-- its command line
+	arg_end INTEGER NOT NULL,
+	env_start INTEGER NOT NULL,		-- its first environment
+	env_end INTEGER NOT NULL,
+	exe INTEGER NOT NULL,			-- its program (mapped_file.mapped_file)
+	vdso TEXT NOT NULL,			-- build id of the kernel's vdso; a restore needs the same one
+	coredump_filter INTEGER NOT NULL,	-- /proc/<pid>/coredump_filter
+	thp_disabled INTEGER NOT NULL,		-- 1: prctl(PR_SET_THP_DISABLE)
+	ksm INTEGER NOT NULL,			-- 1: prctl(PR_SET_MEMORY_MERGE)
+	mdwe INTEGER NOT NULL,			-- prctl(PR_SET_MDWE)
+	membarrier INTEGER NOT NULL,		-- MEMBARRIER_CMD_REGISTER_* bits
+	lock_future INTEGER NOT NULL,		-- mlockall(2) flags for mappings to come
+	PRIMARY KEY (snapshot_id, mm)
+) STRICT, WITHOUT ROWID;
+
+-- The auxiliary vector (getauxval(3)) each program was started with.
+CREATE TABLE auxv (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	mm INTEGER NOT NULL,
+	position INTEGER NOT NULL,
+	type INTEGER NOT NULL,			-- AT_*
+	value INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, mm, position)
+) STRICT, WITHOUT ROWID;
+
+-- Files that are mapped, and programs that run. Their contents are not part of a snapshot.
+CREATE TABLE mapped_file (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	mapped_file INTEGER NOT NULL,		-- numbered from 0
+	mount_ns INTEGER,			-- namespace the path belongs to (namespace.namespace); NULL: the host's
+	path TEXT NOT NULL,
+	dev_major INTEGER NOT NULL,		-- device and inode then, for audits
+	dev_minor INTEGER NOT NULL,
+	inode INTEGER NOT NULL,
+	size INTEGER NOT NULL,			-- bytes
+	mtime_ns INTEGER NOT NULL,		-- nanoseconds since 1970
+	writable INTEGER NOT NULL,		-- 1: a shared mapping may be written to
+	relied_on INTEGER NOT NULL,		-- 1: must be unchanged at restore (private mappings, programs)
+	PRIMARY KEY (snapshot_id, mapped_file)
+) STRICT, WITHOUT ROWID;
+
+-- Mappings.
+CREATE TABLE vma (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	mm INTEGER NOT NULL,			-- process whose address space it is in
+	start INTEGER NOT NULL,			-- first address
+	end INTEGER NOT NULL,			-- first address behind
+	type TEXT NOT NULL,			-- anon, heap, stack, file, shmem, vdso, vvar
+	prot TEXT NOT NULL,			-- what is allowed: rwx, - for what is not
+	flags TEXT NOT NULL,			-- words: private or shared, maywrite, growsdown, noreserve, accounted, locked, onfault, droppable
+	advice TEXT NOT NULL,			-- words for madvise(2): hugepage, dontfork, ...
+	pgoff INTEGER NOT NULL,			-- bytes into its file or object
+	mapped_file INTEGER,			-- file behind it
+	shmem INTEGER,				-- shared memory object behind it
+	name TEXT,				-- of anonymous memory (prctl PR_SET_VMA_ANON_NAME)
+	PRIMARY KEY (snapshot_id, mm, start)
+) STRICT, WITHOUT ROWID;
+
+-- Where pages of an address space are: consecutive pages in consecutive slots.
+CREATE TABLE swap_run (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	mm INTEGER NOT NULL,			-- process whose address space it is in
+	vaddr INTEGER NOT NULL,			-- address of the first page
+	nr_pages INTEGER NOT NULL,		-- pages of 4096 bytes
+	slot INTEGER NOT NULL,			-- page number on the swap volume
+	flags INTEGER NOT NULL,			-- bits: 1 zeroes (nothing on the volume), 2 of this process alone, 4 used lately
+	PRIMARY KEY (snapshot_id, mm, vaddr)
+) STRICT, WITHOUT ROWID;
+
+-- Shared memory objects.
+CREATE TABLE shmem (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	shmem INTEGER NOT NULL,			-- numbered from 0
+	kind TEXT NOT NULL,			-- anon (MAP_SHARED|MAP_ANONYMOUS), memfd, sysv
+	ipc_ns INTEGER,				-- sysv: its ipc namespace; NULL: the host's
+	inode INTEGER NOT NULL,			-- inode number then; sysv: the segment's id
+	size INTEGER NOT NULL,			-- bytes
+	name TEXT,				-- memfd: its name
+	mode INTEGER NOT NULL,			-- permission bits, owner and group (not for sysv, see sysv_shm)
+	uid INTEGER NOT NULL,
+	gid INTEGER NOT NULL,
+	seals INTEGER NOT NULL,			-- memfd: F_SEAL_* bits
+	PRIMARY KEY (snapshot_id, shmem)
+) STRICT, WITHOUT ROWID;
+
+-- Where pages of shared memory objects are.
+CREATE TABLE shmem_run (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	shmem INTEGER NOT NULL,
+	page INTEGER NOT NULL,			-- first page, counted from the object's beginning
+	nr_pages INTEGER NOT NULL,
+	slot INTEGER NOT NULL,
+	flags INTEGER NOT NULL,			-- as in swap_run
+	PRIMARY KEY (snapshot_id, shmem, page)
+) STRICT, WITHOUT ROWID;
+
+-- Open memfds.
+CREATE TABLE memfd (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,			-- open file (file.file)
+	shmem INTEGER NOT NULL,			-- the object behind it
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
