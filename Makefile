@@ -3,6 +3,8 @@
 
 BUILD ?= build
 CC = gcc
+# V=1 shows whole commands.
+Q := $(if $(V),,@)
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wold-style-definition -Wpointer-arith -Wvla -Wformat=2 -Wno-format-nonliteral -Werror
@@ -25,33 +27,38 @@ live_tests := $(patsubst tests/live/%.c,$(BUILD)/live/%,$(wildcard tests/live/*_
 all: $(BUILD)/cpt ## build cpt (default)
 
 $(BUILD)/cpt: $(objects)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo '  LD      $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/obj/%.o: src/%.c Makefile | $(BUILD)/gen/schema_sql.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC      $<'
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.o: src/%.S Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  AS      $<'
+	$(Q)$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 # The catalog's schema is one readable file; the program carries it as a string.
 $(BUILD)/gen/schema_sql.h: schema.sql
 	@mkdir -p $(@D)
-	{ echo 'static const char schema_sql[] ='; \
+	$(Q){ echo 'static const char schema_sql[] ='; \
 	  sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $<; echo ';'; } >$@
 
 $(BUILD)/unit/%: tests/unit/%.c $(library_objects) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(library_objects) $(LDLIBS) -lcmocka
+	@echo '  TEST    $<'
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(library_objects) $(LDLIBS) -lcmocka
 
 $(BUILD)/live/%: tests/live/%.c tests/live/live.h $(BUILD)/live/live.o Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -pthread -o $@ $< $(BUILD)/live/live.o -lm
+	@echo '  LIVE    $<'
+	$(Q)$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -pthread -o $@ $< $(BUILD)/live/live.o -lm
 
 $(BUILD)/live/live.o: tests/live/live.c tests/live/live.h Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -c -o $@ $<
 
 # ---- setting up --------------------------------------------------------------
 
