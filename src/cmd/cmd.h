@@ -3,6 +3,7 @@
 #pragma once
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include "base/err.h"
 
 /* Options that stand before or behind any verb. */
@@ -28,6 +29,9 @@ int usage_error(const struct verb *v, struct err *e, const char *fmt, ...) __att
 struct option;
 int next_option(const struct verb *v, int argc, char **argv, const char *letters, const struct option *options,
 		struct err *e);
+/* Take --store and --json; false for any other. */
+bool global_option(int option);
+void verb_help(const struct verb *v);
 /* "512M", "2G", "4096" in bytes; 0: not a size. */
 uint64_t parse_size(const char *text);
 /* "1.5 GiB"; static ring of buffers. */
