@@ -243,16 +243,28 @@ int files_restore(struct restore *r, struct err *e)
 	return 0;
 }
 
+static int file_connect(struct restore *r, const struct file_row *f, struct err *e)
+{
+	const struct file_kind *kind = kind_named(f->kind);
+	int back, ret, left;
+
+	if (!kind->connect)
+		return 0;
+	ret = namespace_enter(r, f->mount_ns, "mnt", &back, e);
+	if (ret < 0)
+		return ret;
+	ret = kind->connect(r, f, r->file_fds[f->file], e);
+	left = namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e);
+	return ret ?: left;
+}
+
 int files_connect(struct restore *r, struct err *e)
 {
 	const struct file_row *f;
 
-	image_for_each(f, r->img, &file_table) {
-		const struct file_kind *kind = kind_named(f->kind);
-
-		if (kind->connect && kind->connect(r, f, r->file_fds[f->file], e) < 0)
+	image_for_each(f, r->img, &file_table)
+		if (file_connect(r, f, e) < 0)
 			return in_file(f, e);
-	}
 	return 0;
 }
 

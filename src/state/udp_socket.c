@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * UDP sockets: table `udp_socket`. Bound, connected to an address, or neither.
+ * What waits in them is refused by name; it could not be told from whom it is.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include "state/file_kinds.h"
+#include "state/inet.h"
+#include "state/socket.h"
+
+struct udp_socket_row {
+	int64_t file;
+	int64_t family;		/* 4 or 6 */
+	char *address;		/* bound to; NULL: not bound */
+	int64_t port, scope;
+	char *peer_address;	/* connected to; NULL: not connected */
+	int64_t peer_port, peer_scope;
+	int64_t uid, gid;
+};
+
+#define ROW struct udp_socket_row
+static const struct column udp_socket_columns[] = {
+	INT_COLUMN(ROW, file, 0, INT32_MAX),
+	INT_COLUMN(ROW, family, 4, 6),
+	TEXT_COLUMN_OR_NULL(ROW, address, INET6_ADDRSTRLEN),
+	INT_COLUMN(ROW, port, 0, 65535),
+	INT_COLUMN(ROW, scope, 0, UINT32_MAX),
+	TEXT_COLUMN_OR_NULL(ROW, peer_address, INET6_ADDRSTRLEN),
+	INT_COLUMN(ROW, peer_port, 0, 65535),
+	INT_COLUMN(ROW, peer_scope, 0, UINT32_MAX),
+	INT_COLUMN(ROW, uid, 0, UINT32_MAX),
+	INT_COLUMN(ROW, gid, 0, UINT32_MAX),
+};
+static const struct table udp_socket_table = TABLE("udp_socket", ROW, udp_socket_columns);
+
+static bool udp_socket_match(const struct open_file *f)
+{
+	int domain, type, protocol;
+
+	return socket_is(f, &domain, &type, &protocol) && (domain == AF_INET || domain == AF_INET6) &&
+	       type == SOCK_DGRAM && protocol == IPPROTO_UDP;
+}
+
+static int udp_socket_save(struct save *s, struct open_file *f, struct err *e)
+{
+	struct pollfd p = { .fd = f->own, .events = POLLIN };
+	struct inet_address own, peer;
+	int domain, type, protocol, r;
+	char name[256], text[80];
+
+	socket_is(f, &domain, &type, &protocol);
+	r = inet_address_of(s->img, f->own, false, &own) ?: inet_address_of(s->img, f->own, true, &peer);
+	if (r < 0)
+		return err_ret(e, r, "getsockname");
+	if (s->frozen && poll(&p, 1, 0) == 1 && (p.revents & POLLIN)) {
+		save_refuse(s, f->process, open_file_name(f, name), "let it be received first",
+			    "datagrams wait in it (%s)", inet_text(&own, text));
+		return 0;
+	}
+	*(ROW *)image_add(s->img, &udp_socket_table) = (ROW){
+		.file = f->id, .family = domain == AF_INET6 ? 6 : 4,
+		.address = own.address, .port = own.port, .scope = own.scope,
+		.peer_address = peer.address, .peer_port = peer.port, .peer_scope = peer.scope,
+		.uid = f->st.st_uid, .gid = f->st.st_gid,
+	};
+	return socket_save_options(s, f, e);
+}
+
+static const ROW *row_of(const struct restore *r, const struct file_row *f)
+{
+	return image_find(r->img, &udp_socket_table, offsetof(ROW, file), f->file);
+}
+
+static int udp_socket_check(struct restore *r, const struct file_row *f, struct err *e)
+{
+	const ROW *row = row_of(r, f);
+
+	return row && row->family != 5 ? 0 : err_set(e, -EBADMSG, "it is not in table udp_socket, or of an unknown family");
+}
+
+static int udp_bind(const ROW *row, int family, int fd, struct err *e)
+{
+	struct inet_address own = { row->address, row->port, row->scope };
+	struct inet_address peer = { row->peer_address, row->peer_port, row->peer_scope };
+	struct sockaddr_storage addr;
+	socklen_t len;
+	char text[80];
+
+	if (own.address) {
+		if (inet_sockaddr(family, &own, &addr, &len, e) < 0)
+			return e->code;
+		if (bind(fd, (struct sockaddr *)&addr, len) < 0) {
+			err_sys(e, "bind to %s", inet_text(&own, text));
+			return err_advise(e, "`ss -lunp` shows who has the port");
+		}
+	}
+	if (peer.address) {
+		if (inet_sockaddr(family, &peer, &addr, &len, e) < 0)
+			return e->code;
+		if (connect(fd, (struct sockaddr *)&addr, len) < 0)
+			return err_sys(e, "connect to %s", inet_text(&peer, text));
+	}
+	return 0;
+}
+
+static int udp_socket_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
+{
+	const ROW *row = row_of(r, f);
+	int family = row->family == 6 ? AF_INET6 : AF_INET, ret;
+	_cleanup_fd_ int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+
+	if (fd < 0)
+		return err_sys(e, "socket");
+	if (fchown(fd, (uid_t)row->uid, (gid_t)row->gid) < 0)
+		return err_sys(e, "give the socket to user %ld", row->uid);
+	ret = socket_restore_options(r, f, fd, e) ?: udp_bind(row, family, fd, e);
+	if (ret == 0)
+		*ret_fd = take_fd(&fd);
+	return ret;
+}
+
+const struct file_kind udp_socket_kind = {
+	.name = "udp_socket",
+	.tables = (const struct table *const[]){ &udp_socket_table, NULL },
+	.match = udp_socket_match,
+	.save = udp_socket_save,
+	.check = udp_socket_check,
+	.open = udp_socket_open,
+};
