@@ -26,6 +26,7 @@ static int pagemap_error(struct err *e, int code, const char *what, uint64_t at)
 	err_ret(e, code, "%s (at address %#lx)", what, at);
 	switch (code) {
 	case -ENOTTY:
+	case -EINVAL:	/* what a kernel without them gives */
 		return err_advise(e, "boot a kernel with cpt's patches; `cpt doctor` tells what is missing");
 	case -ENODEV:
 		return err_advise(e, "pin a swap volume to the container's cgroup first");
@@ -135,12 +136,13 @@ int pagemap_join(int fd, uint64_t start, uint64_t end, int peer_fd, struct err *
 int pagemap_probe(void)
 {
 	_cleanup_fd_ int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	struct pagemap_swap_get arg = { 0 };
-	int r;
+	struct {
+		struct pagemap_swap_get get;
+		uint64_t unknown;
+	} arg = { .get.size = sizeof(arg), .unknown = 1 };
 
 	if (fd < 0)
 		return -errno;
-	/* A size of 0 is below the first version: EINVAL where the call exists, ENOTTY where it does not. */
-	r = pagemap_ioctl(fd, PAGEMAP_SWAP_GET, &arg);
-	return r != -ENOTTY;
+	/* More than any kernel knows: E2BIG where the call exists. Elsewhere do_pagemap_cmd() gives EINVAL. */
+	return pagemap_ioctl(fd, PAGEMAP_SWAP_GET, &arg) == -E2BIG;
 }
