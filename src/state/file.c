@@ -305,6 +305,10 @@ int files_finish(struct restore *r, struct err *e)
 	const struct file_row *f;
 	int ret;
 
+	/* An end that only cpt has is no end: whoever waits for the last writer to go must not wait for cpt. */
+	restore_close_keyed(r, "pipe");
+	restore_close_keyed(r, "pipe reader");
+	restore_close_keyed(r, "unix_socket");
 	image_for_each(f, r->img, &file_table) {
 		int fd = r->file_fds[f->file];
 

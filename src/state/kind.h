@@ -148,6 +148,8 @@ struct restore {
  */
 int restore_keyed(const struct restore *r, const char *noun, int64_t number);
 void restore_set_keyed(struct restore *r, const char *noun, int64_t number, int fd);
+/* Close all of @noun: those that tasks would notice if they were still open when they run (ends of pipes). */
+void restore_close_keyed(struct restore *r, const char *noun);
 
 /* Close and free everything that belongs to a restore; the tasks are not touched. */
 void restore_clear(struct restore *r);

@@ -44,6 +44,7 @@ const struct file_kind *const file_kinds[] = {
 	&signalfd_kind,
 	&unix_socket_kind,
 	&tcp_socket_kind,
+	&udp_socket_kind,
 	&epoll_kind,	/* last: it watches the others */
 	NULL,
 };
@@ -118,6 +119,13 @@ void restore_set_keyed(struct restore *r, const char *noun, int64_t number, int 
 {
 	array_grow(r->keyed, r->nr_keyed, r->cap_keyed);
 	r->keyed[r->nr_keyed++] = (struct keyed){ noun, number, fd };
+}
+
+void restore_close_keyed(struct restore *r, const char *noun)
+{
+	for (size_t i = 0; i < r->nr_keyed; i++)
+		if (strcmp(r->keyed[i].noun, noun) == 0)
+			close_fd(&r->keyed[i].fd);
 }
 
 void restore_clear(struct restore *r)
