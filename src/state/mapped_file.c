@@ -161,7 +161,8 @@ static int file_check(const struct mapped_file_row *row, int fd, struct err *e)
 		return err_sys(e, "stat");
 	if (!mappable(&st))
 		return err_set(e, -EMEDIUMTYPE, "it is no regular file any more");
-	if (!S_ISREG(st.st_mode) || !row->relied_on)
+	/* A file that the container itself writes to through a mapping can't be expected to stay. */
+	if (!S_ISREG(st.st_mode) || !row->relied_on || row->writable)
 		return 0;
 	if (st.st_size != row->size || mtime_ns(&st) != row->mtime_ns) {
 		err_set(e, -ESTALE, "it has changed since the snapshot: %ld bytes then, %ld now%s", row->size,
