@@ -181,7 +181,7 @@ static void test_failed_call_is_named(void **state)
 	_cleanup_batch_ struct batch *b = batch_new();
 	size_t ok = batch_call(b, "fine", SYS_getpid, ARG(0)), after;
 	struct held h;
-	char who[32];
+	char who[48];
 
 	(void)state;
 	batch_may_fail(b, batch_call(b, "may fail", SYS_close, ARG(999)));
@@ -189,7 +189,7 @@ static void test_failed_call_is_named(void **state)
 	after = batch_call(b, "must not happen", SYS_dup2, ARG(1), ARG(77));
 	hold(&h, sleeper);
 	assert_int_equal(remote_run(h.remote, &h.tracee, b, &h.e), -EBADF);
-	snprintf(who, sizeof(who), "task %d (test_batch)", h.target.pid);
+	snprintf(who, sizeof(who), "task %d (%.15s)", h.target.pid, program_invocation_short_name);
 	assert_non_null(strstr(h.e.msg, who));
 	assert_non_null(strstr(h.e.msg, "restore the descriptor of a test: dup2(999, 5), call 3 of 4: Bad file"));
 	assert_int_equal(batch_result(b, ok), h.target.pid);
