@@ -48,8 +48,21 @@ int next_id_ask_pids(int proc, const pid_t *ids, size_t nr, struct err *e)
 
 int next_id_ask(int proc, const char *kind, long id, struct err *e)
 {
+	static const struct { const char *kind, *sysctl; } mainline[] = {
+		{ "IPC_SHM", "/proc/sys/kernel/shm_next_id" }, { "IPC_SEM", "/proc/sys/kernel/sem_next_id" },
+		{ "IPC_MSG", "/proc/sys/kernel/msg_next_id" },
+	};
 	char text[64];
+	int r;
 
 	snprintf(text, sizeof(text), "%s %ld", kind, id);
-	return next_id_write(proc, text, e);
+	r = next_id_write(proc, text, e);
+	for (size_t i = 0; r == -ENOSYS && i < ARRAY_SIZE(mainline); i++) {
+		if (strcmp(mainline[i].kind, kind) != 0)
+			continue;
+		snprintf(text, sizeof(text), "%ld", id);
+		r = write_file_at(-1, mainline[i].sysctl, text);
+		return r < 0 ? err_ret(e, r, "write %s to %s", text, mainline[i].sysctl) : 0;
+	}
+	return r;
 }

@@ -43,6 +43,7 @@ struct live_vma {
 	uint64_t ino;
 	char *path;			/* or "" */
 	char *flags;			/* VmFlags text: "rd wr mr mw me ac sd" */
+	int pkey;			/* protection key (pkeys(7)); 0: none */
 };
 
 struct live_thread {

@@ -49,6 +49,8 @@ int live_read_vmas(struct live_process *p, struct err *e)
 			char *flags = line + 8 + strspn(line + 8, " ");
 
 			p->vmas[p->nr_vmas - 1].flags = strndup(flags, (size_t)(end - flags));
+		} else if (strncmp(line, "ProtectionKey:", 14) == 0 && p->nr_vmas) {
+			p->vmas[p->nr_vmas - 1].pkey = atoi(line + 14);
 		}
 		if (!*end)
 			break;

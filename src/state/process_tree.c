@@ -128,15 +128,22 @@ static int birth_main(struct nursery *n, const struct process_row *row);
  * as long as the namespaces are the container's. Level 0 belongs to the host
  * when the child has a namespace of its own: there the kernel chooses.
  */
-static int ask_ids(struct nursery *n, int64_t thread, bool own_ns, struct err *e)
+static int ask_ids(struct nursery *n, int64_t thread, bool own_ns, pid_t ids[32], struct clone_args *args,
+		   struct err *e)
 {
 	int64_t level = pid_level(n->r->img, thread), outermost = own_ns ? 1 : 0;
-	pid_t ids[32];
 	size_t nr = 0;
+	int ret;
 
-	for (; level >= outermost && nr < ARRAY_SIZE(ids); level--)
+	for (; level >= outermost && nr < 32; level--)
 		ids[nr++] = (pid_t)pid_at(n->r->img, thread, level);
-	return next_id_ask_pids(n->proc, ids, nr, e);
+	ret = next_id_ask_pids(n->proc, ids, nr, e);
+	if (ret == -ENOSYS) {	/* mainline: processes, but not threads of a batch, can be asked for this way */
+		args->set_tid = (uint64_t)(uintptr_t)ids;
+		args->set_tid_size = nr;
+		return 0;
+	}
+	return ret;
 }
 
 static int enter_pid_ns(struct nursery *n, const struct process_row *row, uint64_t *flags, struct err *e)
@@ -158,10 +165,12 @@ static int birth(struct nursery *n, const struct process_row *row, struct err *e
 	_cleanup_fd_ int cgroup = -1;
 	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = (uint64_t)row->exit_signal };
 	uint64_t flags = 0;
+	pid_t ids[32];
 	long pid;
 	int ret;
 
-	ret = enter_pid_ns(n, row, &flags, e) ?: ask_ids(n, row->process, row->pid_ns != COLUMN_NULL, e);
+	ret = enter_pid_ns(n, row, &flags, e) ?:
+	      ask_ids(n, row->process, row->pid_ns != COLUMN_NULL, ids, &args, e);
 	if (ret < 0)
 		return ret;
 	cgroup = openat(n->r->cgroup_fd, *row->cgroup ? row->cgroup : ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);

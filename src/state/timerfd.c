@@ -79,9 +79,15 @@ static int timerfd_save(struct save *s, struct open_file *f, struct err *e)
 	_cleanup_free_ char *fdinfo = NULL;
 	struct timerfd_info t;
 	struct timerfd_row *row;
+	struct itimerspec now;
 	char path[32];
 
-	/* Read anew: since the list of files was made, time has passed. */
+	/*
+	 * A periodic timer that has expired rests until it is read or asked for
+	 * (do_timerfd_gettime() in fs/timerfd.c); only then are its ticks right.
+	 */
+	if (timerfd_gettime(f->own, &now) < 0)
+		return err_sys(e, "timerfd_gettime");
 	snprintf(path, sizeof(path), "fdinfo/%d", f->fd);
 	if (read_file_at(f->process->proc_fd, path, &fdinfo, NULL) < 0 || !timerfd_parse(fdinfo, &t))
 		return err_set(e, -EBADMSG, "fdinfo does not tell a timerfd's state");

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stddef.h>
@@ -119,7 +120,7 @@ static int save_name(struct save *s, struct open_file *f, ROW *row, struct err *
 
 /* ---- queue ------------------------------------------------------------ */
 
-/* Returns 1 when a message was added, 0 at the end. */
+/* Returns how long a message was added (1 for an empty one, too), 0 at the end. */
 static int save_message(struct save *s, struct open_file *f, ROW *row, char *buf, struct err *e)
 {
 	struct sockaddr_un from;
@@ -142,39 +143,54 @@ static int save_message(struct save *s, struct open_file *f, ROW *row, char *buf
 	if (row->bytes == COLUMN_NULL)
 		row->bytes = bytes_new(s);
 	bytes_add(s, row->bytes, buf, (size_t)n);
-	return 1;
+	return max((int)n, 1);
 }
 
 static int save_queue(struct save *s, struct open_file *f, ROW *row, struct err *e)
 {
 	_cleanup_free_ char *buf = xmalloc(BYTES_LONGEST_PART);	/* untouched pages cost nothing */
 	socklen_t len = sizeof(int);
-	int old, zero = 0, passes = 0, r;
+	int old, zero = 0, passes = 0, left = INT_MAX, r;
 
+	/* At the end of a stream a receive would take a waiting error (ECONNRESET) away: don't go there. */
+	if (row->type == SOCK_STREAM && ioctl(f->own, SIOCINQ, &left) < 0)
+		return err_sys(e, "ioctl(SIOCINQ)");
 	/* With SO_PEEK_OFF each peek goes on where the last one ended. */
 	if (getsockopt(f->own, SOL_SOCKET, SO_PEEK_OFF, &old, &len) < 0 ||
 	    getsockopt(f->own, SOL_SOCKET, SO_PASSCRED, &passes, &len) < 0 ||
 	    setsockopt(f->own, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero)) < 0)
 		return err_sys(e, "set SO_PEEK_OFF");
-	while ((r = save_message(s, f, row, buf, e)) > 0)
-		;
+	for (r = 0; left > 0 && (r = save_message(s, f, row, buf, e)) > 0; )
+		left -= row->type == SOCK_STREAM ? r : 0;
 	if (setsockopt(f->own, SOL_SOCKET, SO_PEEK_OFF, &old, sizeof(old)) < 0 && r == 0)
 		r = err_sys(e, "set SO_PEEK_OFF back to %d", old);
 	if (passes && row->bytes != COLUMN_NULL)
 		refuse(s, f, "let it be received first",
 		       "bytes wait in it along with their sender's credentials (SO_PASSCRED)");
-	return r;
+	return min(r, 0);
 }
 
 /* ---- one socket ------------------------------------------------------- */
 
 #define STATE_LISTENING 10	/* TCP_LISTEN in include/net/tcp_states.h, which unix sockets use too */
 
+static bool has_error(const struct open_file *f)
+{
+	struct pollfd p = { .fd = f->own };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 static bool refuse_in_flight(struct save *s, struct open_file *f, const struct unix_diag *diag)
 {
 	struct pollfd p = { .fd = f->own, .events = POLLPRI };
+	int domain, type, protocol;
 
-	if (text_number(f->fdinfo, "scm_fds", 10, 0))
+	socket_is(f, &domain, &type, &protocol);
+	/* Receiving messages, even peeking at them, takes the error away (__skb_try_recv_datagram()). */
+	if (type != SOCK_STREAM && has_error(f))
+		refuse(s, f, "let it be received first", "an error waits in it to be reported");
+	else if (text_number(f->fdinfo, "scm_fds", 10, 0))
 		refuse(s, f, "let them be received first", "descriptors are on the way to it (SCM_RIGHTS)");
 	else if (diag->state == STATE_LISTENING && diag->pending)
 		refuse(s, f, "let it accept them first", "connections wait to be accepted");
@@ -183,13 +199,6 @@ static bool refuse_in_flight(struct save *s, struct open_file *f, const struct u
 	else
 		return false;
 	return true;
-}
-
-static bool has_error(const struct open_file *f)
-{
-	struct pollfd p = { .fd = f->own };
-
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
 static int unix_socket_save(struct save *s, struct open_file *f, struct err *e)
@@ -212,7 +221,7 @@ static int unix_socket_save(struct save *s, struct open_file *f, struct err *e)
 	row.shutdown = diag.shutdown;
 	row.peer_inode = diag.has_peer ? (int64_t)diag.peer : -1;
 	if (diag.has_peer && diag.peer == 0)
-		row.peer_gone = type != SOCK_DGRAM && has_error(f) ? 2 : 1;
+		row.peer_gone = has_error(f) ? 2 : 1;
 	if (s->frozen && diag.state != STATE_LISTENING) {
 		r = save_queue(s, f, &row, e);
 		if (r < 0)

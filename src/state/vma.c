@@ -367,6 +367,12 @@ static const char *vma_path_refusal(const struct live_vma *v, enum vma_type type
 	return NULL;
 }
 
+/* The kernel itself gives a key to what may only be executed, and will again. */
+static const char *vma_key_refusal(const struct live_vma *v)
+{
+	return v->pkey && strncmp(v->perms, "--x", 3) != 0 ? "it has a protection key (pkey_mprotect)" : NULL;
+}
+
 static void vma_object(const struct live_vma *v, char buf[static 256])
 {
 	snprintf(buf, 256, "mapping %lx-%lx%s%.180s%s", v->start, v->end, *v->path ? " (" : "", v->path,
@@ -391,7 +397,7 @@ static int vma_save(struct save *s, struct live_process *p, const struct live_vm
 {
 	enum vma_type type = vma_classify(v);
 	uint32_t bits = vma_flags_parse(v->flags ?: "??");
-	const char *refusal = vma_flags_refusal(bits, type) ?: vma_path_refusal(v, type);
+	const char *refusal = vma_flags_refusal(bits, type) ?: vma_path_refusal(v, type) ?: vma_key_refusal(v);
 	char object[256], prot[4], flags[128], advice[128];
 	struct vma_row row = { .mm = p->pid, .mapped_file = COLUMN_NULL, .shmem = COLUMN_NULL };
 	int r;

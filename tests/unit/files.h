@@ -147,6 +147,8 @@ static inline void world_refused(void (*setup)(void), const char *reason)
 
 	world_begin(&w, setup);
 	assert_int_equal(world_save(&w), 0);
+	for (size_t i = 1; i < w.save.nr_refusals; i++)
+		print_error("and refused: %s: %s\n", w.save.refusals[i].object, w.save.refusals[i].reason);
 	assert_int_equal(w.save.nr_refusals, 1);
 	if (!strstr(w.save.refusals[0].reason, reason))
 		fail_msg("the reason is: %s", w.save.refusals[0].reason);
