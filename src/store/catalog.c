@@ -471,7 +471,7 @@ void catalog_free_rows(const struct table *t, void *rows, size_t nr)
 
 /* ---- images ------------------------------------------------------------------- */
 
-/* `ORDER BY` the primary key: the order in which rows of a snapshot are loaded. */
+/* `ORDER BY` the primary key, or as they were added where that has none: the order in which rows are loaded. */
 static int primary_key(struct catalog *c, const struct table *t, sqlite3_str *sql, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
@@ -483,6 +483,8 @@ static int primary_key(struct catalog *c, const struct table *t, sqlite3_str *sq
 	sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC);
 	while ((step = sqlite3_step(stmt)) == SQLITE_ROW)
 		sqlite3_str_appendf(sql, "%s\"%w\"", nr++ ? ", " : " ORDER BY ", sqlite3_column_text(stmt, 0));
+	if (step == SQLITE_DONE && nr == 0)
+		sqlite3_str_appendall(sql, " ORDER BY rowid");
 	return step == SQLITE_DONE ? 0 : fail(c, e, t->name);
 }
 
@@ -578,7 +580,7 @@ int catalog_check_table(struct catalog *c, const struct table *t, struct err *e)
 		check_number(c, t, "SELECT strict FROM pragma_table_list WHERE name = ? AND schema = 'main'",
 			     "it is not STRICT", e) ?:
 		check_number(c, t, cascade, "its snapshot_id does not refer to snapshot with ON DELETE CASCADE", e) ?:
-		check_number(c, t, "SELECT count(*) FROM pragma_table_info(?) WHERE pk > 0", "it has no primary key", e) ?:
+		check_number(c, t, "SELECT count(*) FROM pragma_index_list(?) WHERE \"unique\"", "it has no key", e) ?:
 		prepare(c, &stmt, "SELECT name, type, \"notnull\" FROM pragma_table_info(?) ORDER BY cid", e);
 
 	if (r < 0)
