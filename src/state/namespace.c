@@ -223,6 +223,7 @@ static int namespace_make(const char *type, int *ret_fd, struct err *e)
 	down = pair[1];
 	pid = fork();
 	if (pid == 0) {
+		close_fd(&up);	/* or it would wait for itself below */
 		status = unshare(type_flag(type)) < 0 ? errno : 0;
 		if (write(down, &status, sizeof(status)) < 0 || read(down, &status, 1) < 0)
 			_exit(1);

@@ -141,6 +141,7 @@ static int ask_ids(struct nursery *n, int64_t thread, bool own_ns, pid_t ids[32]
 	if (ret == -ENOSYS) {	/* mainline: processes, but not threads of a batch, can be asked for this way */
 		args->set_tid = (uint64_t)(uintptr_t)ids;
 		args->set_tid_size = nr;
+		*e = ERR_INIT;
 		return 0;
 	}
 	return ret;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -107,6 +106,20 @@ static int default_data_bytes(const char *dir, uint64_t *ret, struct err *e)
 	return 0;
 }
 
+/* Written out, so that a commit of the pool never waits for the file system to find room. */
+static int fill_file(const char *path, uint64_t bytes, struct err *e)
+{
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	_cleanup_free_ char *zeroes = xcalloc(1, MIB);
+	int r = fd < 0 ? -errno : 0;
+
+	for (uint64_t at = 0; r == 0 && at < bytes; at += MIB)
+		r = write_all(fd, zeroes, MIB);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r < 0 ? err_ret(e, r, "write %s", path) : 0;
+}
+
 static int make_files(const struct store_options *o, const char *dir, struct err *e)
 {
 	_cleanup_free_ char *data = path_in(dir, "data.img"), *metadata = path_in(dir, "metadata.img");
@@ -118,8 +131,13 @@ static int make_files(const struct store_options *o, const char *dir, struct err
 	/* thin_metadata_size(8) gives less than a thousandth for 64 KiB blocks and many snapshots. */
 	metadata_bytes = min(max((bytes / 1000 + 4 * MIB - 1) / (4 * MIB) * (4 * MIB), 16 * MIB), METADATA_MOST);
 	r = make_file(data, bytes, e);
-	if (r == 0 && (r = make_file(metadata, metadata_bytes, e)) < 0)
+	if (r < 0)
+		return r;
+	r = make_file(metadata, metadata_bytes, e) ?: fill_file(metadata, min(metadata_bytes, 64 * MIB), e);
+	if (r < 0) {
 		unlink(data);
+		unlink(metadata);
+	}
 	return r;
 }
 
@@ -269,8 +287,12 @@ static int clean_volume(const struct volume_row *v, void *arg)
 	if (v->role != VOLUME_LIVE)
 		return 0;
 	for (size_t i = 0; i < clean->nr; i++)
-		if (clean->pinned[i] == v->thin_id)
+		if (clean->pinned[i] == v->thin_id) {
+			_cleanup_free_ char *name = volume_name(clean->s, v->thin_id);
+
+			thin_resume(name, &ERR_INIT);	/* cpt may have died in the middle of a snapshot */
 			return 0;
+		}
 	volume_destroy(clean->s, v->thin_id, &ERR_INIT);
 	return 0;
 }
@@ -365,9 +387,7 @@ void store_close(struct store *s)
 {
 	if (!s)
 		return;
-	thin_snapshot_free(s->job);
-	if (s->memory_locked)
-		munlockall();
+	volume_snapshot_abandon(s);
 	catalog_close(s->catalog);
 	close_fd(&s->lock_fd);
 	free(s->dir);

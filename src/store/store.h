@@ -66,11 +66,14 @@ int volume_usage(struct store *s, const struct swap_volume *v, uint64_t *ret_use
 		 struct err *e);
 
 /*
- * Take a thin snapshot of a live volume, in two halves so that the caller can
- * let the container run in between: _prepare reserves the new thin id (and
- * flushes what was written so far), _take suspends, creates and resumes
- * (milliseconds; nothing here may allocate: memory is locked), _commit makes sure
- * that it is durable in the pool. The row is added by the caller's catalog transaction.
+ * Take a thin snapshot of a live volume, in three steps: _prepare reserves the
+ * new thin id, flushes what was written so far and locks cpt's memory. _take
+ * suspends the volume: what reaches it by then is in the snapshot, so as soon
+ * as it returns the container may run on, though its swapping waits. Between
+ * _take and _commit signals are blocked, and the caller keeps it short.
+ * _commit makes the snapshot in the pool, durable, and resumes. The row is added
+ * by the caller's catalog transaction. After a failure, or instead of _commit,
+ * _discard (or store_close()) puts everything back.
  */
 int volume_snapshot_prepare(struct store *s, const struct swap_volume *v, int64_t *ret_thin_id, struct err *e);
 int volume_snapshot_take(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e);

@@ -280,13 +280,28 @@ struct thin_snapshot_job {
 	task suspend, message, resume;
 	char *origin_dev;
 	uint32_t cookie;
+	bool suspended;
 	bool resumed;	/* so udev, or the library on failure, completes the cookie */
 };
+
+/* The device must not stay suspended: its container would hang. */
+static int resume(struct thin_snapshot_job *job, struct err *e)
+{
+	job->resumed = true;
+	job->suspended = false;
+	for (int try = 0; try < 3; try++)
+		if (dm_task_run(job->resume))
+			return 0;
+	err_ret(e, -(dm_task_get_errno(job->resume) ?: EIO), "resume %s", job->origin_dev);
+	return err_advise(e, "the container waits for its swap volume: `dmsetup resume %s` lets it go on", job->origin_dev);
+}
 
 void thin_snapshot_free(struct thin_snapshot_job *job)
 {
 	if (!job)
 		return;
+	if (job->suspended)
+		resume(job, &ERR_INIT);
 	if (!job->resumed)
 		dm_udev_complete(job->cookie);
 	dm_udev_wait(job->cookie);
@@ -320,36 +335,35 @@ int thin_snapshot_prepare(struct thin_snapshot_job **ret, const char *pool, uint
 	return 0;
 }
 
-/* The device must not stay suspended: its container would hang. */
-static int resume(struct thin_snapshot_job *job, struct err *e)
+int thin_snapshot_suspend(struct thin_snapshot_job *job, struct err *e)
 {
-	job->resumed = true;
-	for (int try = 0; try < 3; try++)
-		if (dm_task_run(job->resume))
-			return 0;
-	err_ret(e, -(dm_task_get_errno(job->resume) ?: EIO), "resume %s", job->origin_dev);
-	return err_advise(e, "the container waits for its swap volume: `dmsetup resume %s` lets it go on", job->origin_dev);
+	if (!dm_task_run(job->suspend))
+		return err_ret(e, -(dm_task_get_errno(job->suspend) ?: EIO), "suspend %s", job->origin_dev);
+	job->suspended = true;
+	return 0;
 }
 
-int thin_snapshot_run(struct thin_snapshot_job *job, struct err *e)
+int thin_snapshot_finish(struct thin_snapshot_job *job, struct err *e)
 {
 	struct err resume_err = ERR_INIT;
-	int r = 0;
+	int r = dm_task_run(job->message) ? 0 : -(dm_task_get_errno(job->message) ?: EIO);
 
-	if (!dm_task_run(job->suspend)) {
-		r = err_ret(e, -(dm_task_get_errno(job->suspend) ?: EIO), "suspend %s", job->origin_dev);
-	} else {
-		if (!dm_task_run(job->message))
-			r = -(dm_task_get_errno(job->message) ?: EIO);
-		if (resume(job, &resume_err) < 0) {
-			*e = resume_err;
-			r = resume_err.code;
-		} else if (r < 0) {
-			err_ret(e, r, "snapshot of %s in the pool", job->origin_dev);
-		}
+	if (resume(job, &resume_err) < 0) {
+		*e = resume_err;
+		return e->code;
 	}
-	thin_snapshot_free(job);
-	return r;
+	return r < 0 ? err_ret(e, r, "snapshot of %s in the pool", job->origin_dev) : 0;
+}
+
+int thin_resume(const char *name, struct err *e)
+{
+	_cleanup_task_ task t = NULL;
+	struct dm_info info;
+
+	if (get_info(name, &info) < 0 || !info.suspended)
+		return 0;
+	t = new_task(DM_DEVICE_RESUME, name);
+	return t ? run_node_task(t, "resume", name, e) : no_task("resume", name, e);
 }
 
 /* ---- active devices ------------------------------------------------------------------ */

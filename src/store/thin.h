@@ -31,15 +31,19 @@ int thin_pool_check(const char *name, struct err *e);
 int thin_create(const char *pool, uint32_t id, struct err *e);
 
 /*
- * A snapshot of thin @origin, active as @origin_dev, which is suspended around
- * the message. In two steps, since the first allocates and the second, while
- * the device is suspended, must not. thin_snapshot_run() frees the job.
+ * A snapshot of thin @origin, active as @origin_dev, in three steps: prepare,
+ * which allocates; suspend, from when on nothing written to the origin gets
+ * to it; finish, which makes the snapshot, durable on return, and resumes. A
+ * job that was suspended and not finished is resumed when it is freed.
  */
 struct thin_snapshot_job;
 int thin_snapshot_prepare(struct thin_snapshot_job **ret, const char *pool, uint32_t id, uint32_t origin,
 			  const char *origin_dev, struct err *e);
-int thin_snapshot_run(struct thin_snapshot_job *job, struct err *e);
+int thin_snapshot_suspend(struct thin_snapshot_job *job, struct err *e);
+int thin_snapshot_finish(struct thin_snapshot_job *job, struct err *e);
 void thin_snapshot_free(struct thin_snapshot_job *job);
+/* Let a device go on that someone who died has left suspended. Not being suspended is fine. */
+int thin_resume(const char *name, struct err *e);
 /* Of a thin that is not active, so needs no suspending. */
 int thin_clone(const char *pool, uint32_t id, uint32_t origin, struct err *e);
 

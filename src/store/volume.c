@@ -197,18 +197,11 @@ int volume_destroy(struct store *s, int64_t thin_id, struct err *e)
 
 /* ---- snapshots -------------------------------------------------------------------- */
 
-static void unlock_memory(struct store *s)
-{
-	if (s->memory_locked)
-		munlockall();
-	s->memory_locked = false;
-}
-
 /*
- * While the volume is suspended nobody may wait for it, so cpt must not fault
- * or need memory: everything it has is locked, and freed memory that the
- * library can take its small buffers from stays in the heap. Now, when the
- * container still runs, since the first locking is the long one.
+ * From suspend to resume nobody may wait for the volume, so cpt must not fault
+ * or die: everything it has, and will have, is locked, freed memory that the
+ * library can take its small buffers from stays in the heap, and signals wait.
+ * Locked now, when the container still runs, since locking takes long.
  */
 static int lock_memory(struct store *s, struct err *e)
 {
@@ -219,10 +212,30 @@ static int lock_memory(struct store *s, struct err *e)
 	mallopt(M_MMAP_THRESHOLD, MIB);
 	p = memset(xmalloc(reserve), 1, reserve);
 	free(p);
-	if (mlockall(MCL_CURRENT) < 0)
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		return err_sys(e, "lock cpt's memory");
 	s->memory_locked = true;
 	return 0;
+}
+
+static void block_signals(struct store *s)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &s->signals);
+	s->signals_blocked = true;
+}
+
+void volume_snapshot_abandon(struct store *s)
+{
+	thin_snapshot_free(take_ptr(s->job));
+	if (s->memory_locked)
+		munlockall();
+	s->memory_locked = false;
+	if (s->signals_blocked)
+		sigprocmask(SIG_SETMASK, &s->signals, NULL);
+	s->signals_blocked = false;
 }
 
 static int flush(const char *path, struct err *e)
@@ -240,7 +253,7 @@ int volume_snapshot_prepare(struct store *s, const struct swap_volume *v, int64_
 
 	if (r < 0)
 		return r;
-	/* What was written by now need not be flushed while the container stands still. */
+	/* What was written by now is flushed while nobody waits for it. */
 	r = flush(v->path, e) ?:
 	    thin_snapshot_prepare(&s->job, s->pool, (uint32_t)id, (uint32_t)v->thin_id, name, e) ?: lock_memory(s, e);
 	if (r < 0) {
@@ -251,34 +264,34 @@ int volume_snapshot_prepare(struct store *s, const struct swap_volume *v, int64_
 	return 0;
 }
 
-/* The locked part: its stack was touched before, by lock_memory()'s callees and here. */
 int volume_snapshot_take(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e)
 {
 	char stack[64 * 1024];
 	int r;
 
-	memset(stack, 0, sizeof(stack));
-	__asm__ volatile("" : : "r"(stack) : "memory");	/* the compiler shall not leave it out */
 	if (!s->job)
 		return err_set(e, -EINVAL, "snapshot %ld of volume %ld was not prepared", thin_id, v->thin_id);
-	if (mlockall(MCL_CURRENT) < 0)	/* what was mapped since */
-		return err_sys(e, "lock cpt's memory");
-	r = thin_snapshot_run(take_ptr(s->job), e);
-	unlock_memory(s);
+	memset(stack, 0, sizeof(stack));	/* the stack of what follows is there, */
+	__asm__ volatile("" : : "r"(stack) : "memory");	/* unless the compiler leaves it out */
+	block_signals(s);
+	r = thin_snapshot_suspend(s->job, e);
+	if (r < 0)
+		volume_snapshot_abandon(s);
 	return r;
 }
 
-/* create_snap has flushed and committed, see thin.c; if that failed the pool is read-only now. */
+/* create_snap flushes and commits, see thin.c; if that failed the pool is read-only now. */
 int volume_snapshot_commit(struct store *s, const struct swap_volume *v, int64_t thin_id, struct err *e)
 {
-	int r = thin_pool_check(s->pool, e);
+	int r = s->job ? thin_snapshot_finish(s->job, e) : err_set(e, -EINVAL, "it was not taken");
 
+	volume_snapshot_abandon(s);
+	r = r ?: thin_pool_check(s->pool, e);
 	return r < 0 ? err_in(e, "snapshot %ld of volume %ld", thin_id, v->thin_id) : 0;
 }
 
 int volume_snapshot_discard(struct store *s, int64_t thin_id, struct err *e)
 {
-	thin_snapshot_free(take_ptr(s->job));
-	unlock_memory(s);
+	volume_snapshot_abandon(s);
 	return finish_removal(s, thin_id, e);
 }

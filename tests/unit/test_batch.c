@@ -326,8 +326,8 @@ static void test_foothold_leaves_nothing(void **state)
 	assert_ok(remote_close(h.remote, &h.tracee, &h.e), &h.e);
 	after = maps_of(h.target.pid);
 	assert_string_equal(before, after);
-	assert_ok(remote_open(&h.remote, &h.tracee, 0x100000000, &h.e), &h.e);
-	assert_int_equal(remote_address(h.remote), 0x100000000);
+	assert_ok(remote_open(&h.remote, &h.tracee, 0x10000000, &h.e), &h.e);
+	assert_int_equal(remote_address(h.remote), 0x10000000);
 	let_go(&h);
 }
 
@@ -373,7 +373,7 @@ static void test_without_vdso(void **state)
 static void test_moved_vdso(void **state)
 {
 	struct held h;
-	uint64_t vdso = 0, end = 0, to = 0x200000000;
+	uint64_t vdso = 0, end = 0, to = 0x20000000;
 	_cleanup_free_ char *maps = NULL;
 	int64_t got;
 

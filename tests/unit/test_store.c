@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -315,6 +316,7 @@ static void test_debris_is_removed(void **state)
 	write_at(&v, MIB, 'x', MIB);
 	ok(volume_snapshot_prepare(s, &v, &id, &e));
 	ok(volume_snapshot_take(s, &v, id, &e));
+	ok(volume_snapshot_commit(s, &v, id, &e));
 	/* and one that was reserved and made, but not yet swapped on */
 	ok(catalog_next_thin_id(store_catalog(s), &lost, &e));
 	ok(thin_create(s->pool, (uint32_t)lost, &e));
@@ -361,6 +363,55 @@ static void test_pin_of_another_boot_is_debris(void **state)
 	close_store();
 }
 
+static bool is_suspended(const struct swap_volume *v)
+{
+	_cleanup_free_ char *path = xasprintf("/sys/dev/block/%s/dm/suspended", v->dev), *text = NULL;
+
+	assert_int_equal(read_file_at(AT_FDCWD, path, &text, NULL), 0);
+	return text[0] == '1';
+}
+
+static void die_in_snapshot(const struct swap_volume *v)
+{
+	struct err e = ERR_INIT;
+	struct store *s;
+	int64_t id;
+
+	if (store_open(&s, dir, STORE_WRITE, &e) < 0 || volume_snapshot_prepare(s, v, &id, &e) < 0 ||
+	    volume_snapshot_take(s, v, id, &e) < 0)
+		_exit(1);
+	kill(getpid(), SIGKILL);
+}
+
+static void test_volume_left_suspended_goes_on(void **state)
+{
+	struct err e = ERR_INIT;
+	struct swap_volume v;
+	struct pin_row pin = { .cgroup = (char *)"/a" };
+	struct store *s;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	require_vm();
+	s = open_store();
+	ok(volume_create(s, 0, &v, &e));
+	pin.thin_id = v.thin_id;
+	pin.boot_id = s->boot_id;
+	ok(catalog_set_pin(store_catalog(s), &pin, &e));
+	close_store();
+	pid = fork();
+	if (pid == 0)
+		die_in_snapshot(&v);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_true(is_suspended(&v));
+	s = open_store();
+	assert_false(is_suspended(&v));
+	ok(volume_destroy(s, v.thin_id, &e));
+	close_store();
+}
+
 static void test_full_pool_is_an_error_not_a_hang(void **state)
 {
 	struct err e = ERR_INIT;
@@ -389,6 +440,7 @@ static void test_full_pool_is_an_error_not_a_hang(void **state)
 	ok(volume_create(s, 0, &v[0], &e));
 	ok(volume_snapshot_prepare(s, &v[0], &id, &e));
 	ok(volume_snapshot_take(s, &v[0], id, &e));
+	ok(volume_snapshot_commit(s, &v[0], id, &e));
 	ok(volume_snapshot_discard(s, id, &e));
 	ok(volume_destroy(s, v[0].thin_id, &e));
 	close_store();
@@ -469,6 +521,9 @@ static void test_take_is_short(void **state)
 		took = now_ns() - begin;
 		print_message("take: %.1f ms\n", (double)took / 1e6);
 		best = min(best, took);
+		begin = now_ns();
+		ok(volume_snapshot_commit(s, &v, id, &e));
+		print_message("commit: %.1f ms\n", (double)(now_ns() - begin) / 1e6);
 		ok(volume_snapshot_discard(s, id, &e));
 	}
 	assert_true(best < 100000000);
@@ -514,6 +569,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_destroyed_volume_gives_space_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_debris_is_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pin_of_another_boot_is_debris, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_volume_left_suspended_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_pool_is_an_error_not_a_hang, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reader_does_not_wait, setup, teardown),
