@@ -209,20 +209,22 @@ static int unix_socket_save(struct save *s, struct open_file *f, struct err *e)
 	};
 	struct unix_diag diag;
 	int domain, type, protocol, r;
+	bool refused;
 
 	socket_is(f, &domain, &type, &protocol);
 	row.type = type;
 	r = unix_diag_ask(f->st.st_ino, &diag, e) ?: save_name(s, f, &row, e) ?:
 	    namespace_of(s, f->process, "mnt", &file_row_of(s, f)->mount_ns, e);
-	if (r < 0 || refuse_in_flight(s, f, &diag))
+	if (r < 0)
 		return r;
+	refused = refuse_in_flight(s, f, &diag);
 	if (diag.state == STATE_LISTENING)
 		row.backlog = diag.backlog;
 	row.shutdown = diag.shutdown;
 	row.peer_inode = diag.has_peer ? (int64_t)diag.peer : -1;
 	if (diag.has_peer && diag.peer == 0)
 		row.peer_gone = has_error(f) ? 2 : 1;
-	if (s->frozen && diag.state != STATE_LISTENING) {
+	if (s->frozen && !refused && diag.state != STATE_LISTENING) {
 		r = save_queue(s, f, &row, e);
 		if (r < 0)
 			return r;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What every live test stands on, see live.h. */
+/* What live tests have in common, see live.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,67 +11,82 @@
 #include <unistd.h>
 #include "live.h"
 
-static char dir[3000];
+static char dir[3072];
+static pid_t first;	/* the process that called live_setup() */
 
 const char *live_path(const char *name)
 {
-	static char path[4096];
+	static char paths[4][PATH_MAX];
+	static unsigned int next;
+	char *path = paths[next++ % 4];
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(path, PATH_MAX, "%s/%s", dir, name);
 	return path;
 }
 
-static void write_file(const char *name, const char *text)
+/* At once complete for whoever waits for it. Descriptors: low ones may be the test's subject, it closes its own. */
+static void mark(const char *name, const char *text)
 {
-	char temporary[4096];
+	char temporary[PATH_MAX];
 	int fd;
 
-	/* Whoever waits for the file must not see half of it. */
-	snprintf(temporary, sizeof(temporary), "%s/%s.%d", dir, name, getpid());
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0 || rename(temporary, live_path(name)) < 0)
-		perror(temporary);
-	if (fd >= 0)
-		close(fd);
+	snprintf(temporary, sizeof(temporary), "%s/.%s.%d", dir, name, getpid());
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0 || close(fd) < 0 || rename(temporary, live_path(name)) < 0)
+		_exit(99);
+}
+
+static void finish(const char *name, int status, const char *fmt, va_list args) __attribute__((noreturn, format(printf, 3, 0)));
+static void finish(const char *name, int status, const char *fmt, va_list args)
+{
+	char text[1024], line[1100];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	snprintf(line, sizeof(line), "%s%s\n", text, getpid() == first ? "" : " (in a child)");
+	mark(name, line);
+	_exit(status);
 }
 
 void live_setup(int argc, char **argv)
 {
 	const char *where = getenv("CPT_LIVE_DIR");
+	int null = open("/dev/null", O_RDONLY), log;
 
-	(void)argc;
-	if (!where) {
-		fprintf(stderr, "%s: run it by scripts/live-tests, or set CPT_LIVE_DIR\n", argv[0]);
+	if (!where && argc > 1)
+		where = argv[1];
+	if (!where || !*where) {
+		fprintf(stderr, "usage: CPT_LIVE_DIR=<an empty directory> %s\n", argv[0]);
 		exit(2);
 	}
 	snprintf(dir, sizeof(dir), "%s", where);
+	first = getpid();
+	log = open(live_path("log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
+	if (null < 0 || log < 0) {
+		perror(dir);
+		exit(2);
+	}
+	dup2(null, 0);
+	dup2(log, 1);
+	dup2(log, 2);
+	if (close_range(3, UINT_MAX, 0) < 0)
+		live_fail("close_range: %s", strerror(errno));
 }
 
 void live_ready(void)
 {
-	write_file("ready", "");
-	while (access(live_path("go"), F_OK) < 0)
-		nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
-}
+	const struct timespec nap = { 0, 20000000 };
+	char go[PATH_MAX];
 
-static void verdict(const char *name, const char *fmt, va_list args)
-{
-	char text[1024];
-	int saved = errno;
-	size_t len;
-
-	len = (size_t)vsnprintf(text, sizeof(text) - 1, fmt, args);
-	if (len > sizeof(text) - 2)
-		len = sizeof(text) - 2;
-	if (saved && strcmp(name, "fail") == 0)
-		snprintf(text + len, sizeof(text) - len, " (errno %d, %s)", saved, strerror(saved));
-	write_file(name, text);
+	snprintf(go, sizeof(go), "%s/go", dir);
+	mark("ready", "");
+	while (access(go, F_OK) < 0)
+		nanosleep(&nap, NULL);
 }
 
 void live_pass(void)
 {
-	write_file("pass", "");
-	exit(0);
+	mark("pass", "");
+	_exit(0);
 }
 
 void live_fail(const char *fmt, ...)
@@ -78,9 +94,7 @@ void live_fail(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	verdict("fail", fmt, args);
-	va_end(args);
-	exit(1);
+	finish("fail", 1, fmt, args);
 }
 
 void live_skip(const char *fmt, ...)
@@ -88,7 +102,10 @@ void live_skip(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	verdict("skip", fmt, args);
-	va_end(args);
-	exit(0);
+	finish("skip", 0, fmt, args);
+}
+
+void live_fail_at(const char *file, int line, const char *condition)
+{
+	live_fail("%s:%d: not so: %s (errno: %s)", file, line, condition, strerror(errno));
 }

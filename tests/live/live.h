@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A live test is a program that sets something up, says that it is ready, is
- * snapshotted and restored by scripts/live-tests while it waits, and then
- * checks itself. The verdict is a file in $CPT_LIVE_DIR: pass, fail or skip.
+ * Live tests: programs that set something up, are snapshotted and restored
+ * while they wait in live_ready(), and then look for themselves whether
+ * everything is as it was. One thing each, named <noun>_<case>.c.
+ *
+ * What they have to say goes into files of the directory $CPT_LIVE_DIR, which
+ * scripts/live-tests reads: `ready`, then, once there is a file `go`, `pass` or
+ * `fail` (with the reason). `skip` says why the test can't run here.
+ * While it waits, a test has no descriptor open that it did not open itself.
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 
+/* First of all: input from /dev/null, output to the file `log`, no other descriptor open. */
 void live_setup(int argc, char **argv);
-/* Tell that everything is set up, wait until told to go on. No descriptor is held meanwhile. */
+/* Say that all is set up and wait for the file `go`. Only the first process calls it. */
 void live_ready(void);
+/* The last word; children still there are left to whoever runs the test. Any process may call live_fail(). */
 void live_pass(void) __attribute__((noreturn));
 void live_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-/* This machine can't make what is to be tested; before live_ready(). */
 void live_skip(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
-/* live_fail() with the condition's text unless it holds. */
-#define live_check(cond) ((cond) ? (void)0 : live_fail("line %d: not %s", __LINE__, #cond))
-/* A path in the test's own directory; static storage. */
+/* The path of @name in $CPT_LIVE_DIR; good until the fourth call from then. */
 const char *live_path(const char *name);
+
+/* Fail with line and condition, and what errno says. */
+#define live_check(condition) \
+	((condition) ? (void)0 : live_fail_at(__FILE__, __LINE__, #condition))
+void live_fail_at(const char *file, int line, const char *condition) __attribute__((noreturn));
