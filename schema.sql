@@ -456,3 +456,273 @@ CREATE TABLE memfd (
 	shmem INTEGER NOT NULL,			-- the object behind it
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
+
+-- ---- files -----------------------------------------------------------------
+
+-- Open file descriptions (open(2)), however many descriptors refer to each.
+CREATE TABLE file (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,		-- numbered from 0
+	kind TEXT NOT NULL,		-- the table that has more about it
+	flags INTEGER NOT NULL,		-- O_*, as F_GETFL gives them
+	pos INTEGER NOT NULL,		-- offset
+	mount_ns INTEGER,		-- namespace its path is in; NULL: the host's
+	owner_type INTEGER,		-- F_SETOWN_EX: F_OWNER_*; NULL: none
+	owner_pid INTEGER,
+	owner_uid INTEGER,
+	owner_euid INTEGER,
+	owner_signal INTEGER NOT NULL,	-- F_SETSIG
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Descriptors.
+CREATE TABLE fd (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	files INTEGER NOT NULL,		-- process whose table it is in
+	fd INTEGER NOT NULL,
+	file INTEGER NOT NULL,		-- file.file
+	cloexec INTEGER NOT NULL,	-- 1: closed by exec
+	PRIMARY KEY (snapshot_id, files, fd)
+) STRICT, WITHOUT ROWID;
+
+-- Bytes that waited in pipes and sockets.
+CREATE TABLE bytes (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	bytes INTEGER NOT NULL,		-- key of the queue
+	part INTEGER NOT NULL,		-- a message or packet, or a piece of a stream
+	data BLOB NOT NULL,
+	PRIMARY KEY (snapshot_id, bytes, part)
+) STRICT;
+
+-- Regular files, by path; their contents are not part of a snapshot.
+CREATE TABLE regular (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	path TEXT NOT NULL,
+	size INTEGER NOT NULL,
+	mtime_ns INTEGER NOT NULL,
+	inode INTEGER NOT NULL,		-- then; for audits
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Directory handles.
+CREATE TABLE directory (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	path TEXT NOT NULL,
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Devices without state of their own: null, zero, random...
+CREATE TABLE device (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	path TEXT NOT NULL,
+	major INTEGER NOT NULL,
+	minor INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Ends of pipes and fifos.
+CREATE TABLE pipe (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	queue INTEGER NOT NULL,		-- pipe_queue.queue: the pipe it is an end of
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Pipes and fifos.
+CREATE TABLE pipe_queue (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	queue INTEGER NOT NULL,		-- first file that is an end of it
+	path TEXT,			-- of a fifo; NULL: a pipe
+	size INTEGER NOT NULL,		-- F_GETPIPE_SZ
+	packets INTEGER NOT NULL,	-- 1: waits as packets (O_DIRECT)
+	uid INTEGER NOT NULL,		-- whom /proc/<pid>/fd lets open it anew
+	gid INTEGER NOT NULL,
+	mode INTEGER NOT NULL,
+	bytes INTEGER,			-- what waits in it (bytes.bytes); NULL: nothing
+	PRIMARY KEY (snapshot_id, queue)
+) STRICT, WITHOUT ROWID;
+
+-- Event counters (eventfd(2)).
+CREATE TABLE eventfd (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	count INTEGER NOT NULL,		-- 64 bits; the highest as the sign
+	semaphore INTEGER NOT NULL,	-- 1: EFD_SEMAPHORE
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Timers behind descriptors (timerfd_create(2)).
+CREATE TABLE timerfd (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	clock INTEGER NOT NULL,		-- CLOCK_*
+	flags INTEGER NOT NULL,		-- TFD_TIMER_* of the last timerfd_settime()
+	ticks INTEGER NOT NULL,		-- expirations not read yet
+	value_ns INTEGER NOT NULL,	-- until the next one; 0: not armed
+	interval_ns INTEGER NOT NULL,
+	expires_ns INTEGER,		-- time of day of the next one; NULL: value_ns counts
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Signals behind descriptors (signalfd(2)).
+CREATE TABLE signalfd (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	mask INTEGER NOT NULL,		-- bit n - 1: signal n
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Unix sockets.
+CREATE TABLE unix_socket (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	type INTEGER NOT NULL,		-- SOCK_*
+	peer INTEGER,			-- file that it is connected to; NULL: none
+	peer_gone INTEGER NOT NULL,	-- 1: the other end is closed; 2: with bytes never read
+	backlog INTEGER,			-- of a listening one; else NULL
+	accepted INTEGER NOT NULL,	-- 1: named by the socket that accepted it
+	path TEXT,			-- bound to; NULL: not in the file system
+	directory TEXT,			-- that a relative path starts from
+	mode INTEGER,			-- of the file at the path; NULL: there is none
+	uid INTEGER,
+	gid INTEGER,
+	abstract BLOB,			-- name in the abstract namespace; NULL: none
+	owner_uid INTEGER NOT NULL,	-- of the socket itself
+	owner_gid INTEGER NOT NULL,
+	shutdown INTEGER NOT NULL,	-- 1: receiving, 2: sending, 3: both
+	bytes INTEGER,			-- what waits (bytes.bytes); NULL: nothing
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Socket options that are not the default.
+CREATE TABLE socket_option (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	name TEXT NOT NULL,		-- SO_*, TCP_*, IP_*...
+	value INTEGER NOT NULL,
+	text TEXT,			-- of those that are a string
+	PRIMARY KEY (snapshot_id, file, name)
+) STRICT, WITHOUT ROWID;
+
+-- TCP sockets that listen, are bound, or are fresh.
+CREATE TABLE tcp_socket (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	family INTEGER NOT NULL,		-- 4 or 6
+	address TEXT,			-- bound to; NULL: not bound
+	port INTEGER NOT NULL,
+	scope INTEGER NOT NULL,		-- of a link-local address
+	backlog INTEGER,			-- NULL: does not listen
+	uid INTEGER NOT NULL,		-- owner
+	gid INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- UDP sockets.
+CREATE TABLE udp_socket (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	family INTEGER NOT NULL,		-- 4 or 6
+	address TEXT,			-- bound to; NULL: not bound
+	port INTEGER NOT NULL,
+	scope INTEGER NOT NULL,
+	peer_address TEXT,		-- connected to; NULL: not connected
+	peer_port INTEGER NOT NULL,
+	peer_scope INTEGER NOT NULL,
+	uid INTEGER NOT NULL,		-- owner
+	gid INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Epoll instances.
+CREATE TABLE epoll (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	watches INTEGER NOT NULL,	-- rows of epoll_watch
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- What they watch.
+CREATE TABLE epoll_watch (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	epoll INTEGER NOT NULL,		-- epoll.file
+	watch INTEGER NOT NULL,		-- from 0
+	fd INTEGER NOT NULL,		-- number it was added under
+	file INTEGER NOT NULL,		-- file watched
+	events INTEGER NOT NULL,		-- EPOLL*
+	data INTEGER NOT NULL,		-- the program's own 64 bits
+	PRIMARY KEY (snapshot_id, epoll, watch)
+) STRICT, WITHOUT ROWID;
+
+
+-- ---- audits ------------------------------------------------------------------
+
+-- What snapshots cost.
+CREATE VIEW snapshot_cost AS
+SELECT id, parent, cgroup, pages * 4096 AS memory_bytes, pages_written * 4096 AS written_bytes, runs,
+	catalog_bytes, round(frozen_ns / 1e6, 1) AS frozen_ms, round(total_ns / 1e6, 1) AS total_ms
+FROM snapshot;
+
+-- The process tree of each snapshot, children indented below their parents, with ids from the host's
+-- pid namespace inwards.
+CREATE VIEW process_tree AS
+WITH RECURSIVE node (snapshot_id, process, comm, depth, path) AS (
+	SELECT snapshot_id, process, comm, 0, format('%08d', process) FROM process WHERE parent IS NULL
+	UNION ALL
+	SELECT p.snapshot_id, p.process, p.comm, n.depth + 1, n.path || format('/%08d', p.process)
+	FROM process p JOIN node n ON p.snapshot_id = n.snapshot_id AND p.parent = n.process
+)
+SELECT snapshot_id, substr('                                ', 1, depth * 2) || comm AS tree,
+	(SELECT group_concat(pid, '/') FROM (
+		SELECT pid FROM pid WHERE pid.snapshot_id = node.snapshot_id AND thread = node.process ORDER BY level)
+	) AS pids,
+	(SELECT count(*) FROM thread t WHERE t.snapshot_id = node.snapshot_id AND t.process = node.process) AS threads,
+	process, depth
+FROM node ORDER BY snapshot_id, path;
+
+-- Memory of each process on the snapshot's volume.
+CREATE VIEW process_memory AS
+SELECT p.snapshot_id, p.process, p.comm, coalesce(sum(r.nr_pages), 0) * 4096 AS bytes, count(r.mm) AS runs
+FROM process p LEFT JOIN swap_run r ON r.snapshot_id = p.snapshot_id AND r.mm = p.process
+GROUP BY p.snapshot_id, p.process;
+
+-- Which processes name the same slots: copy-on-write memory that fork left them with.
+CREATE VIEW shared_slots AS
+SELECT a.snapshot_id, a.mm AS process, b.mm AS other,
+	sum(min(a.slot + a.nr_pages, b.slot + b.nr_pages) - max(a.slot, b.slot)) AS pages
+FROM swap_run a JOIN swap_run b ON b.snapshot_id = a.snapshot_id AND b.mm > a.mm
+	AND b.slot < a.slot + a.nr_pages AND a.slot < b.slot + b.nr_pages
+GROUP BY a.snapshot_id, a.mm, b.mm;
+
+-- How much of each process's memory moved to new slots since the parent snapshot: what changed.
+CREATE VIEW changed_memory AS
+SELECT s.id AS snapshot_id, s.parent, p.process, p.comm,
+	(SELECT coalesce(sum(nr_pages), 0) FROM swap_run r WHERE r.snapshot_id = s.id AND r.mm = p.process) AS pages,
+	(SELECT coalesce(sum(nr_pages), 0) FROM swap_run r WHERE r.snapshot_id = s.id AND r.mm = p.process) -
+	(SELECT coalesce(sum(min(n.vaddr + n.nr_pages * 4096, o.vaddr + o.nr_pages * 4096) -
+			     max(n.vaddr, o.vaddr)), 0) / 4096
+	 FROM swap_run n JOIN swap_run o ON o.snapshot_id = s.parent AND o.mm = n.mm
+		AND o.vaddr < n.vaddr + n.nr_pages * 4096 AND n.vaddr < o.vaddr + o.nr_pages * 4096
+		AND o.slot - o.vaddr / 4096 = n.slot - n.vaddr / 4096
+	 WHERE n.snapshot_id = s.id AND n.mm = p.process) AS changed_pages
+FROM snapshot s JOIN process p ON p.snapshot_id = s.id WHERE s.parent IS NOT NULL;
+
+-- What was derived from each snapshot: later snapshots and containers that run now.
+CREATE VIEW dependency AS
+SELECT parent AS snapshot_id, 'snapshot' AS kind, id AS dependent FROM snapshot WHERE parent IS NOT NULL
+UNION ALL
+SELECT parent_snapshot, 'container', cgroup FROM pin WHERE parent_snapshot IS NOT NULL;
+
+-- Every descriptor of every process and what it refers to.
+CREATE VIEW open_file AS
+SELECT p.snapshot_id, p.process, p.comm, d.fd, f.kind, coalesce(r.path, c.path, v.path, '') AS what, f.pos,
+	f.file
+FROM process p
+JOIN fd d ON d.snapshot_id = p.snapshot_id AND d.files = p.process
+JOIN file f ON f.snapshot_id = p.snapshot_id AND f.file = d.file
+LEFT JOIN regular r ON r.snapshot_id = p.snapshot_id AND r.file = f.file
+LEFT JOIN directory c ON c.snapshot_id = p.snapshot_id AND c.file = f.file
+LEFT JOIN device v ON v.snapshot_id = p.snapshot_id AND v.file = f.file;
