@@ -60,7 +60,7 @@ void live_setup(int argc, char **argv)
 	}
 	snprintf(dir, sizeof(dir), "%s", where);
 	first = getpid();
-	log = open(live_path("log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
+	log = open(live_path("output"), O_WRONLY | O_CREAT | O_APPEND, 0644);
 	if (null < 0 || log < 0) {
 		perror(dir);
 		exit(2);

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* First of all: input from /dev/null, output to the file `log`, no other descriptor open. */
+/* First of all: input from /dev/null, output to the file `output`, no other descriptor open. */
 void live_setup(int argc, char **argv);
 /* Say that all is set up and wait for the file `go`. Only the first process calls it. */
 void live_ready(void);
