@@ -439,10 +439,14 @@ int memory_restore_done(struct restore *r, struct err *e)
 
 static const struct live_vma *next_mapping(const struct live_process *now, size_t *at, const struct new_process *p)
 {
+	uint64_t foothold = p->remote ? remote_address(p->remote) : 0;
+
 	while (*at < now->nr_vmas) {
 		const struct live_vma *v = &now->vmas[(*at)++];
 
-		if (strcmp(v->path, "[vsyscall]") != 0 && !(p->remote && v->start == remote_address(p->remote)))
+		/* The foothold may be several mappings. */
+		if (strcmp(v->path, "[vsyscall]") != 0 &&
+		    !(foothold && v->start >= foothold && v->end <= foothold + remote_size(p->remote)))
 			return v;
 	}
 	return NULL;

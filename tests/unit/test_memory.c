@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/rseq.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
@@ -126,7 +127,9 @@ static void start_programs(int cgroup, pid_t pids[NR])
 		if (write_file_at(cgroup, "cgroup.procs", "0") < 0)
 			_exit(1);
 		make_memory();
+		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* whatever becomes of the test */
 		me = fork();
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		change_memory(me == 0);
 		if (write(report[1], (pid_t[]){ me == 0 ? getpid() : 0 }, sizeof(pid_t)) != sizeof(pid_t))
 			_exit(2);
@@ -153,6 +156,7 @@ static pid_t start_copy(int cgroup)
 		int pidfd = pidfd_open(parent, 0);
 		char *self;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (write_file_at(cgroup, "cgroup.procs", "0") < 0)
 			_exit(1);
 		dup2(pidfd, 100);

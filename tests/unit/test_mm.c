@@ -141,6 +141,7 @@ static pid_t start_program(int segment)
 	assert_int_equal(pipe(pair), 0);
 	pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* whatever becomes of the test */
 		make_mappings(segment);
 		if (write(pair[1], "", 1) != 1)
 			_exit(2);
@@ -163,6 +164,7 @@ static pid_t start_copy(int *ret_pidfd)
 		char *self;
 		int pidfd = pidfd_open(parent, 0);
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(pidfd, 100);
 		close_range(0, 99, 0);
 		close_range(101, ~0u, 0);
