@@ -2,7 +2,6 @@
 /* Files mapped privately keep changed and unchanged pages; files mapped shared go on writing to the file. */
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "live.h"
@@ -12,12 +11,14 @@
 
 int main(int argc, char **argv)
 {
-	char path[] = "vma_file.XXXXXX", *private, *shared, byte = 0;
+	const char *path;
+	char *private, *shared, byte = 0;
 	static char content[PAGES * PAGE];
 	int fd;
 
 	live_setup(argc, argv);
-	fd = mkstemp(path);
+	path = live_path("mapped");
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	pattern_fill(content, sizeof(content), 1);
 	if (fd < 0 || write(fd, content, sizeof(content)) != (ssize_t)sizeof(content))
 		live_fail("make a file");
