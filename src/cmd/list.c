@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* cpt list: snapshots, one a line. */
+/* cpt list: snapshots, one a line; the state of the store. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -37,6 +37,30 @@ static int print_line(const struct snapshot_row *s, void *arg)
 	return 0;
 }
 
+static int print_pin(const struct pin_row *p, void *arg)
+{
+	struct store *store = arg;
+	struct swap_volume v;
+	uint64_t used, mapped;
+
+	printf("pinned: %s", p->cgroup);
+	if (volume_find(store, p->thin_id, &v, &ERR_INIT) == 0 && volume_usage(store, &v, &used, &mapped, &ERR_INIT) == 0)
+		printf(", %s of its memory on its volume, which takes %s", human_size(used), human_size(mapped));
+	printf("%s%s\n", p->parent_snapshot ? ", from snapshot " : "", p->parent_snapshot ?: "");
+	return 0;
+}
+
+/* Who is bound to a swap volume now, and how full the pool is (known while it is active). */
+static int print_store(struct store *store, struct err *e)
+{
+	struct store_usage u;
+
+	if (store_usage(store, &u, &ERR_INIT) == 0)
+		printf("\nstore: %s of %s used, metadata %s of %s\n", human_size(u.data_used), human_size(u.data_bytes),
+		       human_size(u.metadata_used), human_size(u.metadata_bytes));
+	return catalog_each_pin(store_catalog(store), print_pin, store, e);
+}
+
 static int list_main(int argc, char **argv, struct err *e)
 {
 	__attribute__((cleanup(store_closep))) struct store *store = NULL;
@@ -58,6 +82,8 @@ static int list_main(int argc, char **argv, struct err *e)
 	r = catalog_each_snapshot(store_catalog(store), all ? add_json : print_line, all, e);
 	if (all)
 		print_json(all);
+	else if (r == 0)
+		r = print_store(store, e);
 	return r;
 }
 
@@ -65,6 +91,7 @@ const struct verb list_verb = {
 	"list", "",
 	"List the snapshots",
 	"Oldest first: id, when it was taken, processes, memory, what was written for it, how many\n"
-	"milliseconds the container was stopped, and the cgroup it came from.\n",
+	"milliseconds the container was stopped, and the cgroup it came from. Below them, how full\n"
+	"the store is and which cgroups are pinned to a volume. With --json, the snapshots alone.\n",
 	list_main,
 };

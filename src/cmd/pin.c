@@ -2,7 +2,9 @@
 /* cpt pin, cpt unpin: a cgroup and its swap volume. */
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "engine/pin.h"
@@ -49,15 +51,79 @@ static int pin_main(int argc, char **argv, struct err *e)
 	return r;
 }
 
+/*
+ * swapoff(2) says nothing while it reads pages back, which can take minutes:
+ * a thread tells how much is left, from the second second on.
+ */
+struct progress {
+	struct swap_volume volume;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool running, done, told;
+};
+
+static void *progress_main(void *arg)
+{
+	struct progress *p = arg;
+	struct timespec until;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->done) {
+		uint64_t left;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		if (pthread_cond_timedwait(&p->changed, &p->lock, &until) != ETIMEDOUT || p->done)
+			continue;
+		if (volume_used(&p->volume, &left, &ERR_INIT) == 0) {
+			fprintf(stderr, "\r%s still to be brought back  ", human_size(left));
+			p->told = true;
+		}
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+static void progress_begin(struct progress *p, struct store *store, const char *cgroup)
+{
+	struct pin_row pin = { 0 };
+
+	*p = (struct progress){ .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	p->running = catalog_get_pin(store_catalog(store), cgroup, &pin, &ERR_INIT) == 0 &&
+		     volume_find(store, pin.thin_id, &p->volume, &ERR_INIT) == 0 &&
+		     pthread_create(&p->thread, NULL, progress_main, p) == 0;
+	pin_row_clear(&pin);
+}
+
+static void progress_end(struct progress *p)
+{
+	if (!p->running)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->done = true;
+	pthread_cond_signal(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+	pthread_join(p->thread, NULL);
+	if (p->told)
+		fputc('\n', stderr);
+}
+
 static int unpin_main(int argc, char **argv, struct err *e)
 {
 	__attribute__((cleanup(store_closep))) struct store *store = NULL;
 	_cleanup_free_ char *cgroup = NULL;
+	struct progress progress;
 	int r;
 
 	if (next_option(&unpin_verb, argc, argv, "", NULL, e) != -1)
 		return e->code;
-	r = open_cgroup_and_store(&unpin_verb, argc, argv, &cgroup, &store, e) ?: unpin_cgroup(store, cgroup, e);
+	r = open_cgroup_and_store(&unpin_verb, argc, argv, &cgroup, &store, e);
+	if (r < 0)
+		return r;
+	progress_begin(&progress, store, cgroup);
+	r = unpin_cgroup(store, cgroup, e);
+	progress_end(&progress);
 	if (r == 0)
 		print_cgroup(cgroup, false);
 	return r;

@@ -61,6 +61,8 @@ int volume_clone(struct store *s, int64_t snapshot_thin_id, struct swap_volume *
 int volume_destroy(struct store *s, int64_t thin_id, struct err *e);
 /* Find the device of an active live volume. */
 int volume_find(struct store *s, int64_t thin_id, struct swap_volume *ret, struct err *e);
+/* Bytes of it in use by pages; from any thread. */
+int volume_used(const struct swap_volume *v, uint64_t *ret, struct err *e);
 /* Bytes of it in use by pages, and bytes of the pool it has mapped (shared ones too). */
 int volume_usage(struct store *s, const struct swap_volume *v, uint64_t *ret_used, uint64_t *ret_mapped,
 		 struct err *e);

@@ -142,6 +142,11 @@ int volume_find(struct store *s, int64_t thin_id, struct swap_volume *ret, struc
 	return 0;
 }
 
+int volume_used(const struct swap_volume *v, uint64_t *ret, struct err *e)
+{
+	return swap_used(v->path, ret, e);
+}
+
 int volume_usage(struct store *s, const struct swap_volume *v, uint64_t *ret_used, uint64_t *ret_mapped, struct err *e)
 {
 	_cleanup_free_ char *name = volume_name(s, v->thin_id);
