@@ -206,23 +206,6 @@ static const struct socket_option_row *row_named(const struct restore *r, const 
 	return NULL;
 }
 
-int64_t socket_option_of(const struct restore *r, const struct file_row *f, const char *name, int64_t otherwise)
-{
-	const struct socket_option_row *row = row_named(r, f, name);
-
-	return row ? row->value : otherwise;
-}
-
-int socket_restore_option(struct restore *r, const struct file_row *f, int fd, const char *name, struct err *e)
-{
-	const struct socket_option_row *row = row_named(r, f, name);
-
-	for (size_t i = 0; row && i < ARRAY_SIZE(options); i++)
-		if (strcmp(options[i].name, name) == 0)
-			return option_set(fd, &options[i], row, e);
-	return 0;
-}
-
 int socket_restore_options(struct restore *r, const struct file_row *f, int fd, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {

@@ -11,7 +11,3 @@ bool socket_is(const struct open_file *f, int *ret_domain, int *ret_type, int *r
 int socket_save_options(struct save *s, const struct open_file *f, struct err *e);
 /* Set those of @f; to be called when nothing is sent through @fd any more that they could alter. */
 int socket_restore_options(struct restore *r, const struct file_row *f, int fd, struct err *e);
-/* The same for one option ("SO_REUSEPORT") alone, which may be missing. */
-int socket_restore_option(struct restore *r, const struct file_row *f, int fd, const char *name, struct err *e);
-/* The value of option @name of @f; @otherwise when it has no row. */
-int64_t socket_option_of(const struct restore *r, const struct file_row *f, const char *name, int64_t otherwise);
