@@ -78,6 +78,40 @@ int task_ended(pid_t tid, struct err *e)
 	return err_set(e, -ESRCH, "task %d has ended", tid);
 }
 
+static void task_reap_one(pid_t tid)
+{
+	uint64_t begin = now_ns();
+	int status = 0;
+
+	while (waitpid(tid, &status, __WALL | WNOHANG) == 0 || WIFSTOPPED(status)) {
+		if (now_ns() - begin > DEATH_NS)
+			return;
+		status = 0;
+		usleep(100);
+	}
+}
+
+void task_reap(pid_t tid)
+{
+	_cleanup_free_ char *status = task_file(tid, "status");
+	const char *group = status ? strstr(status, "\nTgid:\t") : NULL;
+	char path[32];
+	_cleanup_dir_ DIR *dir = NULL;
+
+	/* The end of a leader is reported when all others of its group were waited for. */
+	if (group && atoi(group + 7) == tid) {
+		snprintf(path, sizeof(path), "/proc/%d/task", tid);
+		dir = opendir(path);
+	}
+	for (struct dirent *d; dir && (d = readdir(dir)); ) {
+		pid_t other = atoi(d->d_name);
+
+		if (other > 0 && other != tid && task_is_gone(other))
+			task_reap_one(other);
+	}
+	task_reap_one(tid);
+}
+
 /* ---- requests ------------------------------------------------------------ */
 
 long trace(int request, pid_t tid, uint64_t addr, uint64_t data)

@@ -51,5 +51,10 @@ int stop_settle(pid_t tid, int signal, unsigned int timeout_ms, struct stop *ret
 const char *task_label(pid_t tid, char buf[static 48]);
 /* It has ended or is about to, whether or not somebody waited for it yet. */
 bool task_is_gone(pid_t tid);
+/*
+ * Of a thread that was held and has ended: it is a zombie until its tracer has
+ * waited for it, and so is the leader of its group, whose parent waits in turn.
+ */
+void task_reap(pid_t tid);
 /* The message and the code for a thread that ended: -ESRCH. */
 int task_ended(pid_t tid, struct err *e);

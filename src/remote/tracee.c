@@ -94,7 +94,6 @@ int tracee_adopt(struct tracee *t, pid_t tid, struct err *e)
 
 int tracee_release(struct tracee *t, struct err *e)
 {
-	struct stop stop;
 	int r = 0;
 
 	if (t->tid == 0)
@@ -104,9 +103,8 @@ int tracee_release(struct tracee *t, struct err *e)
 	/* A job-control stop that is in effect takes hold again (__ptrace_unlink()). */
 	if (r == 0)
 		r = trace_do(PTRACE_DETACH, t->tid, 0, 0, "detaching", e);
-	/* One that ended is a zombie until its tracer has waited for it, too. */
 	if (r == -ESRCH)
-		stop_poll(t->tid, &stop, &ERR_INIT);
+		task_reap(t->tid);
 	t->tid = 0;
 	return r;
 }

@@ -559,7 +559,7 @@ static void test_killed_while_held(void **state)
 }
 
 /* The end of a leader is not reported while its other threads are not waited for. */
-static void test_killed_with_threads(void **state)
+static void kill_with_threads(bool leader_first)
 {
 	_cleanup_batch_ struct batch *b = batch_new();
 	struct target target = target_start(threads);
@@ -568,7 +568,6 @@ static void test_killed_with_threads(void **state)
 	struct err e = ERR_INIT;
 	pid_t killer;
 
-	(void)state;
 	wait_step(&target, NR_THREADS);
 	for (int i = 0; i < NR_THREADS; i++)
 		assert_ok(tracee_seize(&tracee[i], (pid_t)target.shm->value[i], &e), &e);
@@ -577,10 +576,17 @@ static void test_killed_with_threads(void **state)
 	killer = kill_later(target.pid, 50);
 	assert_int_equal(remote_run(r, &tracee[0], b, &e), -ESRCH);
 	assert_int_equal(remote_close(r, &tracee[0], &e), 0);
-	for (int i = NR_THREADS - 1; i >= 0; i--)
-		assert_int_equal(tracee_release(&tracee[i], &e), -ESRCH);
+	for (int i = 0; i < NR_THREADS; i++)
+		assert_int_equal(tracee_release(&tracee[leader_first ? i : NR_THREADS - 1 - i], &e), -ESRCH);
 	waitpid(killer, NULL, 0);
 	target_kill(&target);
+}
+
+static void test_killed_with_threads(void **state)
+{
+	(void)state;
+	kill_with_threads(true);
+	kill_with_threads(false);
 }
 
 /* A batch call that takes the stub's own page away: an error, not a hang. */

@@ -21,7 +21,8 @@
 #include "remote/batch.h"
 #include "remote/tracee.h"
 
-#define TIMEOUT_MS 600
+/* Long enough to hold all waiting targets twice in half of it, see measure(). */
+static long timeout_ms = 600;
 
 static long ms_since(uint64_t begin)
 {
@@ -63,7 +64,7 @@ static void use_and_let_go(pid_t tid)
 
 static int wait_nanosleep(int fd)
 {
-	struct timespec t = { 0, TIMEOUT_MS * 1000000 };
+	struct timespec t = { timeout_ms / 1000, timeout_ms % 1000 * 1000000 };
 
 	(void)fd;
 	return nanosleep(&t, NULL);
@@ -73,13 +74,13 @@ static int wait_poll(int fd)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 
-	return poll(&p, 1, TIMEOUT_MS);
+	return poll(&p, 1, (int)timeout_ms);
 }
 
 static int wait_futex(int fd)
 {
 	static uint32_t word;
-	struct timespec t = { 0, TIMEOUT_MS * 1000000 };
+	struct timespec t = { timeout_ms / 1000, timeout_ms % 1000 * 1000000 };
 
 	(void)fd;
 	return (int)syscall(SYS_futex, &word, FUTEX_WAIT, 0, &t) < 0 && errno == ETIMEDOUT ? 0 : -1;
@@ -88,7 +89,7 @@ static int wait_futex(int fd)
 static int wait_ppoll(int fd)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
-	struct timespec t = { 0, TIMEOUT_MS * 1000000 };
+	struct timespec t = { timeout_ms / 1000, timeout_ms % 1000 * 1000000 };
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -101,14 +102,14 @@ static int wait_epoll(int fd)
 	int epoll = epoll_create1(0);
 
 	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-	return epoll_wait(epoll, &event, 1, TIMEOUT_MS);
+	return epoll_wait(epoll, &event, 1, (int)timeout_ms);
 }
 
 static int wait_semtimedop(int fd)
 {
 	int id = semget(IPC_PRIVATE, 1, 0600), r;
 	struct sembuf op = { 0, -1, 0 };
-	struct timespec t = { 0, TIMEOUT_MS * 1000000 };
+	struct timespec t = { timeout_ms / 1000, timeout_ms % 1000 * 1000000 };
 
 	(void)fd;
 	r = semtimedop(id, &op, 1, &t) < 0 && errno == EAGAIN ? 0 : -1;
@@ -118,7 +119,7 @@ static int wait_semtimedop(int fd)
 
 static int wait_sigtimedwait(int fd)
 {
-	struct timespec t = { 0, TIMEOUT_MS * 1000000 };
+	struct timespec t = { timeout_ms / 1000, timeout_ms % 1000 * 1000000 };
 	sigset_t set;
 
 	(void)fd;
@@ -130,7 +131,7 @@ static int wait_sigtimedwait(int fd)
 static int wait_recv(int fd)
 {
 	int pair[2];
-	struct timeval t = { 0, TIMEOUT_MS * 1000 };
+	struct timeval t = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
 	char c;
 
 	(void)fd;
@@ -202,22 +203,21 @@ static void end_wait(struct wait *w, long least, long most)
 
 static void test_timeouts_go_on(void **state)
 {
-	const unsigned int half_ms = TIMEOUT_MS / 2;
+	const long third_ms = timeout_ms / 3;
 
 	(void)state;
 	start_waits();
-	usleep(half_ms * 1000);
+	usleep((useconds_t)third_ms * 1000);
 	/* Twice: also out of the restarted call. */
 	for (int turn = 0; turn < 2; turn++)
 		for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
 			use_and_let_go(waits[i].target.pid);
-			usleep(2000);
 		}
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
 		struct wait *w = &waits[i];
 
-		end_wait(w, w->timeout == BEGINS_ANEW ? TIMEOUT_MS + half_ms : TIMEOUT_MS,
-			 w->timeout == BEGINS_ANEW ? 10000 : TIMEOUT_MS + half_ms - 50);
+		end_wait(w, w->timeout == BEGINS_ANEW ? timeout_ms + third_ms : timeout_ms,
+			 w->timeout == BEGINS_ANEW ? 10 * timeout_ms : timeout_ms + third_ms - 20);
 	}
 }
 
@@ -230,11 +230,11 @@ static void test_timeouts_pass(void **state)
 	start_waits();
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++)
 		use(&held[i], waits[i].target.pid);
-	usleep((TIMEOUT_MS + 100) * 1000);
+	usleep((useconds_t)(timeout_ms + 100) * 1000);
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++)
 		let_go(&held[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++)
-		end_wait(&waits[i], TIMEOUT_MS + 100, waits[i].timeout == KEEPS_DEADLINE ? 2 * TIMEOUT_MS : 10000);
+		end_wait(&waits[i], timeout_ms + 100, waits[i].timeout == KEEPS_DEADLINE ? 2 * timeout_ms : 10 * timeout_ms);
 }
 
 static int pipe_in[2];
@@ -922,14 +922,15 @@ static void test_syscall_user_dispatch(void **state)
 
 static void in_32_bit_mode(struct shared *shm)
 {
-	/* A far return to the 32-bit code segment; there a jump to itself. */
+	/* A far jump to the 32-bit code segment; there a jump to itself. */
 	unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	struct { uint32_t offset; uint16_t segment; } __attribute__((packed)) far = { (uint32_t)(uintptr_t)code, 0x23 };
 
 	code[0] = 0xeb;
 	code[1] = 0xfe;
 	shm->step = 1;
-	__asm__ volatile("push $0x23; push %0; lretq" : : "r"((uint64_t)code) : "memory");
+	__asm__ volatile("ljmp *%0" : : "m"(far) : "memory");
 }
 
 static void test_32_bit_code_is_refused(void **state)
@@ -1129,6 +1130,23 @@ static void test_time(void **state)
 	target_join(&target);
 }
 
+/* A slow machine (an emulated one) needs longer timeouts to wait for. */
+static int measure(void **state)
+{
+	struct target target = target_start(counter);
+	uint64_t begin;
+
+	(void)state;
+	wait_step(&target, 1);
+	begin = now_ns();
+	for (int i = 0; i < 5; i++)
+		use_and_let_go(target.pid);
+	timeout_ms = max(timeout_ms, 20 * (long)ARRAY_SIZE(waits) * ms_since(begin) / 5);
+	target.shm->go = 1;
+	target_join(&target);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1158,5 +1176,5 @@ int main(void)
 		cmocka_unit_test(test_time),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, measure, NULL);
 }
