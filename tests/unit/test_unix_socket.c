@@ -302,8 +302,11 @@ static struct sockaddr_un outside_name = { .sun_family = AF_UNIX, .sun_path = "\
 
 static void make_outside(void)
 {
+	char c;
+
 	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 3);
 	expect(connect(3, (struct sockaddr *)&outside_name, sizeof(outside_name)) == 0);
+	expect(read(3, &c, 1) == 1);	/* it has been accepted */
 }
 
 /* A process outside of the container accepts the connection: it must be named. */
@@ -317,11 +320,12 @@ static void test_outside_is_refused(void **state)
 	assert_int_equal(pipe(ready), 0);
 	server = fork();
 	if (server == 0) {
-		int s = socket(AF_UNIX, SOCK_STREAM, 0);
+		int s = socket(AF_UNIX, SOCK_STREAM, 0), accepted;
 
 		expect(bind(s, (struct sockaddr *)&outside_name, sizeof(outside_name)) == 0 && listen(s, 1) == 0);
 		expect(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_NAME, "nosy") == 0 && write(ready[1], "", 1) == 1);
-		expect(accept(s, NULL, NULL) >= 0);
+		accepted = accept(s, NULL, NULL);
+		expect(accepted >= 0 && write(accepted, "", 1) == 1);
 		pause();
 		_exit(0);
 	}
