@@ -87,11 +87,11 @@ check-unit: setup ## unit tests: no privileges, seconds
 	@scripts/unit-tests $(unit_tests)
 
 check-vm: kernel ## kernel selftests and live programs in the VM
-	@$(MAKE) -s -j$$(nproc) all $(live_tests)
+	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
 	@scripts/vm --timeout 2100 -- scripts/vm-tests
 
 check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM
-	@$(MAKE) -s -j$$(nproc) all $(live_tests)
+	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
 	@scripts/vm --kernel $(BUILD)/kernel-debug/bzImage --mem 6G --timeout 5000 -- scripts/vm-tests
 
 .PHONY: demo shell bench
@@ -99,15 +99,27 @@ demo: kernel ## a server in a container: snapshot, kill, restore, clone, audit
 	@$(MAKE) -s -j$$(nproc) all
 	@scripts/vm --mem 4G --timeout 1100 -- scripts/demo
 bench: kernel ## measure against CRIU in the same VM
-	@$(MAKE) -s -j$$(nproc) all
+	@$(MAKE) -s -j$$(nproc) all $(BUILD)/bench/bench_memory
 	@scripts/vm --mem 8G --scratch 16G --timeout 5000 -- scripts/bench
 shell: kernel ## a shell in the VM with cpt and a store ready
 	@$(MAKE) -s -j$$(nproc) all
 	@scripts/vm --mem 4G --shell -- scripts/vm-shell
 
+$(BUILD)/bench/%: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  BENCH   $<'
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -pthread -o $@ $<
+
+PREFIX ?= /usr/local
+.PHONY: install
+install: all ## install cpt, its manual page and completions
+	install -Dm755 $(BUILD)/cpt $(DESTDIR)$(PREFIX)/sbin/cpt
+	install -Dm644 src/cmd/cpt.8 $(DESTDIR)$(PREFIX)/share/man/man8/cpt.8
+	install -Dm644 src/cmd/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cpt
+
 .PHONY: clean
 clean: ## remove what the build made, but for the kernel
-	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/unit $(BUILD)/live $(BUILD)/cpt
+	rm -rf $(BUILD)/bench $(BUILD)/obj $(BUILD)/gen $(BUILD)/unit $(BUILD)/live $(BUILD)/cpt
 
 .PHONY: help
 help: ## this list
