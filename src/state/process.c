@@ -194,11 +194,16 @@ int64_t pid_level(const struct image *img, int64_t thread)
 static int process_restore_group(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
 {
 	const struct process_row *row = p->row;
+	const struct new_process *parent;
 	int64_t leader;
 
 	if (row->pgrp == row->process || row->session == row->process)
 		return 0;
 	leader = pid_at(r->img, row->pgrp, pid_level(r->img, row->process));
+	/* A leader further out can't be named in here: the group was inherited, and is again. */
+	parent = row->parent == COLUMN_NULL ? NULL : restore_find(r, row->parent);
+	if (leader < 0 && parent && parent->row->pgrp == row->pgrp)
+		return 0;
 	if (leader < 0)
 		return err_set(e, -EBADMSG, "process %ld: its group leader %ld has no id at its pid namespace level",
 			       row->process, row->pgrp);
