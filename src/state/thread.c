@@ -40,8 +40,8 @@ static void add_clones(const struct restore *r, const struct new_process *p, int
 		size_t nr = thread_ids(r, p, p->threads[i].row->thread, ids);
 		size_t len = next_id_format_pids(text, sizeof(text), ids, nr);
 
-		batch_call(b, batch_why(b, "ask for thread ids: %s", text), SYS_pwrite64, ARG_OF(file),
-			   ARG_AT(batch_data(b, text, len + 1)), ARG(len), ARG(0));
+		batch_call(b, batch_why(b, "ask for thread ids: %s", text), SYS_write, ARG_OF(file),
+			   ARG_AT(batch_data(b, text, len + 1)), ARG(len));
 		batch_expect(b, batch_call(b, batch_why(b, "clone thread %d", ids[0]), SYS_clone,
 					   ARG(THREAD_FLAGS), ARG(0), ARG(0), ARG(0), ARG(0)), ids[0]);
 	}
