@@ -92,6 +92,6 @@ const struct verb list_verb = {
 	"List the snapshots",
 	"Oldest first: id, when it was taken, processes, memory, what was written for it, how many\n"
 	"milliseconds the container was stopped, and the cgroup it came from. Below them, how full\n"
-	"the store is and which cgroups are pinned to a volume. With --json, the snapshots alone.\n",
+	"the store is and which cgroups are pinned to a volume. With JSON, the snapshots alone.\n",
 	list_main,
 };
