@@ -35,7 +35,8 @@ void batch_freep(struct batch **b)
 
 /* ---- calls ---------------------------------------------------------------- */
 
-size_t batch_add(struct batch *b, const char *why, long nr, size_t nr_args, const struct batch_arg *args)
+size_t batch_add(struct batch *b, const char *why, long nr, size_t nr_args,
+		 const struct batch_arg *args)
 {
 	struct call *c;
 
@@ -95,7 +96,7 @@ const char *batch_why(struct batch *b, const char *fmt, ...)
 size_t batch_data(struct batch *b, const void *p, size_t len)
 {
 	size_t off = (b->data_len + 15) & ~(size_t)15;
-	size_t end = off + max(len, (size_t)1);		/* an empty block has an address of its own, too */
+	size_t end = off + max(len, (size_t)1);	/* an empty block has an address of its own */
 
 	if (end > b->data_cap) {
 		b->data_cap = max(b->data_cap * 2, end + 4096);
@@ -149,7 +150,7 @@ void *batch_data_at(const struct batch *b, size_t off)
 
 static void value_print(uint64_t v, FILE *f)
 {
-	/* Small numbers of either sign are counts, descriptors and ids; large ones addresses and flags. */
+	/* Small numbers of either sign are counts, descriptors and ids, others addresses. */
 	if ((int64_t)v >= -4096 && (int64_t)v < 65536)
 		fprintf(f, "%" PRId64, (int64_t)v);
 	else
@@ -161,7 +162,8 @@ static void arg_print(const struct batch_arg *a, FILE *f)
 	if (a->type == ARG_VALUE)
 		value_print(a->value, f);
 	else
-		fprintf(f, a->type == ARG_DATA ? "data+%#" PRIx64 : "result[%" PRIu64 "]", a->value);
+		fprintf(f, a->type == ARG_DATA ? "data+%#" PRIx64 : "result[%" PRIu64 "]",
+			a->value);
 }
 
 void call_print(const struct call *c, FILE *f)

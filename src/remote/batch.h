@@ -16,7 +16,7 @@
 
 struct batch;
 
-/* An argument: a number, the target's address of data in the batch, or the result of an earlier call. */
+/* An argument: a number, the target's address of data in the batch, or an earlier call's result. */
 struct batch_arg {
 	enum { ARG_VALUE, ARG_DATA, ARG_RESULT } type;
 	uint64_t value;		/* the number, data offset, or call index */
@@ -35,9 +35,11 @@ void batch_freep(struct batch **b);
  * umask". The call must not fail (result outside -4095..-1) unless changed by
  * batch_expect() or batch_may_fail(). Returns the call's index.
  */
-size_t batch_add(struct batch *b, const char *why, long nr, size_t nr_args, const struct batch_arg *args);
+size_t batch_add(struct batch *b, const char *why, long nr, size_t nr_args,
+		 const struct batch_arg *args);
 #define batch_call(b, why, nr, ...) \
-	batch_add(b, why, nr, sizeof((struct batch_arg[]){ __VA_ARGS__ }) / sizeof(struct batch_arg), \
+	batch_add(b, why, nr, \
+		  sizeof((struct batch_arg[]){ __VA_ARGS__ }) / sizeof(struct batch_arg), \
 		  (struct batch_arg[]){ __VA_ARGS__ })
 void batch_expect(struct batch *b, size_t call, int64_t result);	/* exactly this */
 void batch_may_fail(struct batch *b, size_t call);
@@ -53,10 +55,12 @@ void batch_pointer(struct batch *b, size_t where, size_t to);
 const char *batch_why(struct batch *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 size_t batch_length(const struct batch *b);
-int64_t batch_result(const struct batch *b, size_t call);	/* after a run; 0 for a call that was not made */
+/* After a run; 0 for a call that was not made. */
+int64_t batch_result(const struct batch *b, size_t call);
 /* What to send, or after a run what the target left there. Good until the next batch_data(). */
 void *batch_data_at(const struct batch *b, size_t off);
-void batch_print(const struct batch *b, FILE *f);		/* one call a line, for --dry-run and tests */
+/* One call a line, for --dry-run and tests. */
+void batch_print(const struct batch *b, FILE *f);
 
 /*
  * The foothold in one address space: a mapping that holds stub, table and
@@ -73,7 +77,8 @@ struct remote;
  */
 int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *e);
 uint64_t remote_address(const struct remote *r);
-size_t remote_size(const struct remote *r);	/* bytes, fixed at open (1 MiB): larger batches are run in parts */
+/* In bytes, fixed at open (1 MiB): larger batches are run in parts. */
+size_t remote_size(const struct remote *r);
 /*
  * Run @b in thread @t, which belongs to the process of @r. On failure the
  * message names the call, its purpose and the thread; calls after the failed

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A batch's inside, and how it is laid out in a foothold in parts; for batch.c, part.c and run.c. */
+/* A batch's inside, and how it is laid out in a foothold; for batch.c, part.c and run.c. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +21,7 @@ struct call {
 /* What one batch_data() made: always whole in the target, or not there. */
 struct block {
 	size_t off, len;
-	size_t pointers;	/* those that lie in it: index + 1 of the first, linked by next; 0 */
+	size_t pointers;	/* those in it: index + 1 of the first, linked by next; 0 */
 	size_t place;		/* in the data area of the part being run, */
 	uint64_t part;		/* which is this one (batch.nr_parts when it was planned) */
 };

@@ -56,13 +56,13 @@ static uint64_t find_code(const char *code, size_t len, uint64_t at)
 	return found ? at + (uint64_t)(found - code) : 0;
 }
 
-/* The vdso is two pages of ELF; clock_gettime() falls back on the system call. 0 when it isn't there. */
+/* The vdso is two pages of ELF; clock_gettime() falls back on the system call. 0: not there. */
 static uint64_t find_in_vdso(pid_t pid, uint64_t vdso)
 {
 	char code[2 * PAGE_SIZE];
 
-	if (copy_from(pid, vdso, code, sizeof(code), &ERR_INIT) < 0 || memcmp(code, ELFMAG, SELFMAG) != 0 ||
-	    !memmem(code, sizeof(code), "linux-vdso", 10))
+	if (copy_from(pid, vdso, code, sizeof(code), &ERR_INIT) < 0 ||
+	    memcmp(code, ELFMAG, SELFMAG) != 0 || !memmem(code, sizeof(code), "linux-vdso", 10))
 		return 0;
 	return find_code(code, sizeof(code), vdso);
 }
@@ -115,15 +115,17 @@ static int find_in_maps(const struct remote *r, uint64_t *ret, struct err *e)
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", r->pid);
 	err = read_file_at(-1, path, &maps, NULL);
+	if (err == -ESRCH || err == -ENOENT)
+		return task_ended(r->pid, e);
 	if (err < 0)
-		return err == -ESRCH || err == -ENOENT ? task_ended(r->pid, e) : err_ret(e, err, "read %s", path);
+		return err_ret(e, err, "read %s", path);
 	for (int any = 0; any < 2; any++) {
 		for (char *line = maps; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 			uint64_t start, end;
 			char perms[5];
 
-			if (sscanf(line, "%lx-%lx %4s", &start, &end, perms) != 3 || perms[2] != 'x' ||
-			    start == r->base)
+			if (sscanf(line, "%lx-%lx %4s", &start, &end, perms) != 3 ||
+			    perms[2] != 'x' || start == r->base)
 				continue;
 			if (!any && !memmem(line, strcspn(line, "\n"), "[vdso]", 6))
 				continue;
@@ -157,25 +159,28 @@ static bool gadget_is_there(const struct remote *r)
 static int next_syscall_stop(struct tracee *t, struct err *e)
 {
 	struct stop stop = { STOP_TRAP, 0 };
+	uint64_t signal;
 	char label[48];
 	int r;
 
 	do {
-		r = trace_do(PTRACE_SYSCALL, t->tid, 0, stop.kind == STOP_SIGNAL ? (uint64_t)stop.signal : 0,
-			     "running", e) ?: stop_wait(t->tid, CALL_TIMEOUT_MS, &stop, e);
+		signal = stop.kind == STOP_SIGNAL ? (uint64_t)stop.signal : 0;
+		r = trace_do(PTRACE_SYSCALL, t->tid, 0, signal, "running", e) ?:
+		    stop_wait(t->tid, CALL_TIMEOUT_MS, &stop, e);
 		if (r == 0 && stop.kind == STOP_TRAP)
 			t->group_stopped = stop.signal != SIGTRAP;
 		/* All signals are blocked that can be. */
 		if (r == 0 && stop.kind == STOP_SIGNAL && stop.signal != SIGSTOP)
-			r = err_set(e, -EFAULT, "%s got %s in a single remote call", task_label(t->tid, label),
+			r = err_set(e, -EFAULT, "%s got %s in a single remote call",
+				    task_label(t->tid, label),
 				    sigdescr_np(stop.signal) ?: "a signal");
 	} while (r == 0 && stop.kind != STOP_SYSCALL);
 	return r;
 }
 
 /* @t is on loan. A result of -4095..-1 is an error. */
-static int single_call(const struct remote *r, struct tracee *t, const char *why, int64_t *ret, long nr,
-		       const uint64_t args[6], struct err *e)
+static int single_call(const struct remote *r, struct tracee *t, const char *why, int64_t *ret,
+		       long nr, const uint64_t args[6], struct err *e)
 {
 	struct user_regs_struct regs = loan_regs(t);
 	char label[48];
@@ -223,8 +228,8 @@ static int single_calls_end(struct loan *l, int err, struct err *e)
  */
 static int foothold_map(struct remote *r, struct tracee *t, uint64_t at, struct err *e)
 {
-	uint64_t all[6] = { at, FOOTHOLD_SIZE, PROT_READ | PROT_EXEC,
-			    MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED_NOREPLACE : 0), UINT64_MAX, 0 };
+	uint64_t flags = MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED_NOREPLACE : 0);
+	uint64_t all[6] = { at, FOOTHOLD_SIZE, PROT_READ | PROT_EXEC, flags, UINT64_MAX, 0 };
 	int64_t got;
 	int err = single_call(r, t, "make a foothold: mmap", &got, SYS_mmap, all, e);
 
@@ -286,8 +291,10 @@ static int read_own_pid(struct remote *r, struct err *e)
 
 	snprintf(path, sizeof(path), "/proc/%d/status", r->pid);
 	err = read_file_at(-1, path, &status, NULL);
+	if (err == -ESRCH || err == -ENOENT)
+		return task_ended(r->pid, e);
 	if (err < 0)
-		return err == -ESRCH || err == -ENOENT ? task_ended(r->pid, e) : err_ret(e, err, "read %s", path);
+		return err_ret(e, err, "read %s", path);
 	ids = strstr(status, "\nNStgid:");
 	if (!ids)
 		return err_set(e, -ENOSYS, "%s has no NStgid", path);
@@ -317,7 +324,8 @@ int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *
 
 	r->pid = t->tid;
 	r->image = xmalloc(FOOTHOLD_SIZE - STUB_HOME);
-	err = refuse_shadow_stack(t, e) ?: read_own_pid(r, e) ?: find_gadget(r, e) ?: foothold_make(r, t, at, e);
+	err = refuse_shadow_stack(t, e) ?: read_own_pid(r, e) ?: find_gadget(r, e) ?:
+	      foothold_make(r, t, at, e);
 	if (err < 0)
 		return err;
 	*ret = take_ptr(r);

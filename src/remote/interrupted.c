@@ -44,11 +44,11 @@ static bool may_be_repeated(uint64_t nr)
 {
 	static const uint16_t calls[] = {
 		/* fs/eventpoll.c, fs/aio.c, io_uring/io_uring.c: no restart at all */
-		SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_io_getevents, SYS_io_pgetevents,
-		SYS_io_uring_enter,
+		SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_io_getevents,
+		SYS_io_pgetevents, SYS_io_uring_enter,
 		/* ipc/sem.c, kernel/signal.c do_sigtimedwait() */
 		SYS_semop, SYS_semtimedop, SYS_rt_sigtimedwait,
-		/* include/net/sock.h sock_intr_errno(): EINTR when SO_RCVTIMEO or SO_SNDTIMEO is set */
+		/* include/net/sock.h sock_intr_errno(): when SO_RCVTIMEO or SO_SNDTIMEO is set */
 		SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_accept, SYS_accept4, SYS_connect,
 		SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg, SYS_sendmmsg,
 	};
@@ -66,7 +66,8 @@ static bool may_be_repeated(uint64_t nr)
  */
 static bool call_settle(struct tracee *t)
 {
-	if (t->group_stopped || (int64_t)t->regs.rax != -EINTR || !may_be_repeated(t->regs.orig_rax))
+	if (t->group_stopped || (int64_t)t->regs.rax != -EINTR ||
+	    !may_be_repeated(t->regs.orig_rax))
 		return false;
 	t->regs.rax = (uint64_t)-ERESTARTNOHAND;
 	return true;
@@ -92,8 +93,8 @@ static bool sequence_settle(struct tracee *t)
 	if (trace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(config), (uint64_t)&config) < 0 ||
 	    !config.rseq_abi_pointer)
 		return false;
-	if (!peek(t->tid, config.rseq_abi_pointer + offsetof(struct rseq, rseq_cs), &at, sizeof(at)) || !at ||
-	    !peek(t->tid, at, &cs, sizeof(cs)))
+	at = config.rseq_abi_pointer + offsetof(struct rseq, rseq_cs);
+	if (!peek(t->tid, at, &at, sizeof(at)) || !at || !peek(t->tid, at, &cs, sizeof(cs)))
 		return false;
 	if (cs.version != 0 || t->regs.rip - cs.start_ip >= cs.post_commit_offset)
 		return false;

@@ -71,8 +71,8 @@ static int loan_check(const struct tracee *t, struct err *e)
 	if (t->filtered && has_filter(t->tid))
 		return err_set(e, -EOPNOTSUPP, "%s has a seccomp filter that can't be suspended",
 			       task_label(t->tid, label)),
-		       err_advise(e, "run cpt as root and outside of any seccomp filter, on a kernel with "
-				  "CONFIG_CHECKPOINT_RESTORE");
+		       err_advise(e, "run cpt as root and outside of any seccomp filter, on a "
+				  "kernel with CONFIG_CHECKPOINT_RESTORE");
 	return 0;
 }
 
@@ -91,8 +91,9 @@ int loan_begin(struct loan *l, struct tracee *t, uint64_t blocked, struct err *e
 	r = loan_check(t, e) ?: tracee_get_sigmask(t, &l->mask, e);
 	if (r < 0)
 		return r;
-	/* Our calls are no business of the program's dispatcher. A kernel without the request has no way out. */
-	if (trace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(l->dispatch), (uint64_t)&l->dispatch) < 0)
+	/* Our calls are no business of the program's dispatcher. Linux before 6.4 can't help. */
+	if (trace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(l->dispatch),
+		  (uint64_t)&l->dispatch) < 0)
 		l->dispatch = off;
 	if (l->dispatch.mode != PR_SYS_DISPATCH_OFF)
 		r = dispatch_set(t, &off, e);

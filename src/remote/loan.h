@@ -25,10 +25,10 @@ struct loan {
 
 /* @blocked: its signal mask meanwhile. -EOPNOTSUPP: it can't run our calls at all. */
 int loan_begin(struct loan *l, struct tracee *t, uint64_t blocked, struct err *e);
-/* After any outcome: the thread has to be in a stop that stop_settle() makes, or before a signal. */
+/* After any outcome: the thread is in a stop that stop_settle() makes, or before a signal. */
 int loan_end(struct loan *l, struct err *e);
 
-/* Its registers with what is of no use to our code taken out: single steps, direction, a call to restart. */
+/* Its registers without what harms our code: single steps, direction, a call to restart. */
 struct user_regs_struct loan_regs(const struct tracee *t);
 
 /* The target's memory, by cpt's own hand and as its mappings permit. -ESRCH: it ended. */

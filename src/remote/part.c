@@ -68,8 +68,9 @@ int part_plan(struct batch *b, size_t first, size_t room, struct part *p, struct
 		if (part_size(p) <= room)
 			continue;
 		if (p->nr == 1)
-			return err_set(e, -E2BIG, "%s: the call needs %zu bytes of data in the target, where there is "
-				       "room for %zu", c->why, p->data_len, room - part_data(p));
+			return err_set(e, -E2BIG, "%s: the call needs %zu bytes of data in the "
+				       "target, where there is room for %zu", c->why,
+				       p->data_len, room - part_data(p));
 		part_drop_call(b, p, nr_blocks, data_len);
 		break;
 	}
@@ -85,11 +86,13 @@ static uint64_t data_address(const struct batch *b, const struct part *p, uint64
 	return at + part_data(p) + block->place + (off - block->off);
 }
 
-/* Argument @i of the @nth call of the part wants a result that is not there yet: link it (stub.S). */
+/* Argument @i of the part's @nth call wants a result that is not there yet: link it (stub.S). */
 static void link_argument(struct stub_call *table, size_t source, size_t nth, size_t i, uint64_t at)
 {
+	uint64_t call_at = at + nth * sizeof(*table);
+
 	table[nth].args[i] = table[source].users;
-	table[source].users = at + nth * sizeof(*table) + offsetof(struct stub_call, args) + i * sizeof(uint64_t);
+	table[source].users = call_at + offsetof(struct stub_call, args) + i * sizeof(uint64_t);
 }
 
 static void write_call(const struct batch *b, const struct part *p, size_t nth, uint64_t at,
@@ -97,7 +100,9 @@ static void write_call(const struct batch *b, const struct part *p, size_t nth, 
 {
 	const struct call *c = &b->calls[p->first + nth];
 
-	table[nth] = (struct stub_call){ .nr = (uint64_t)c->nr, .lowest = c->lowest, .span = c->span };
+	table[nth] = (struct stub_call){
+		.nr = (uint64_t)c->nr, .lowest = c->lowest, .span = c->span,
+	};
 	for (size_t i = 0; i < c->nr_args; i++) {
 		const struct batch_arg *a = &c->args[i];
 
@@ -112,15 +117,16 @@ static void write_call(const struct batch *b, const struct part *p, size_t nth, 
 	}
 }
 
-static void write_block(const struct batch *b, const struct part *p, const struct block *block, uint64_t at,
-			char *data)
+static void write_block(const struct batch *b, const struct part *p, const struct block *block,
+			uint64_t at, char *data)
 {
 	memcpy(data + block->place, b->data + block->off, block->len);
 	for (size_t i = block->pointers; i; i = b->pointers[i - 1].next) {
 		const struct pointer *pointer = &b->pointers[i - 1];
 		uint64_t address = data_address(b, p, at, pointer->to);
 
-		memcpy(data + block->place + (pointer->where - block->off), &address, sizeof(address));
+		memcpy(data + block->place + (pointer->where - block->off), &address,
+		       sizeof(address));
 	}
 }
 
@@ -142,7 +148,8 @@ void part_read(struct batch *b, const struct part *p, size_t nr_made, const char
 	const char *data = behind_table + (part_data(p) - part_results(p));
 
 	for (size_t i = 0; i < nr_made; i++)
-		memcpy(&b->calls[p->first + i].result, behind_table + i * sizeof(uint64_t), sizeof(uint64_t));
+		memcpy(&b->calls[p->first + i].result, behind_table + i * sizeof(uint64_t),
+		       sizeof(uint64_t));
 	for (size_t i = 0; i < p->nr_blocks; i++) {
 		const struct block *block = &b->blocks[p->blocks[i]];
 

@@ -50,22 +50,24 @@ static bool is_own_bell(const struct run *run, const siginfo_t *info)
 	       info->si_code == SI_TKILL && info->si_pid == run->r->own_pid;
 }
 
-/* The thread is at the end of its stub, but not (only) for its own bell: @signal has to be queued again. */
+/* At the end of the stub, but not (only) for its own bell: @signal has to be queued again. */
 static int run_end_otherwise(struct run *run, int signal, struct err *e)
 {
 	struct user_regs_struct regs = run->regs;
+	pid_t tid = run->t->tid;
 	struct stop stop;
 
 	regs.orig_rax = UINT64_MAX;	/* at the entry of tkill: don't make the call */
-	return trace_do(PTRACE_SETREGS, run->t->tid, 0, (uint64_t)&regs, "setting the registers", e) ?:
-	       stop_settle(run->t->tid, signal, STOP_TIMEOUT_MS, &stop, e) ?: RUN_ENDED;
+	return trace_do(PTRACE_SETREGS, tid, 0, (uint64_t)&regs, "setting the registers", e) ?:
+	       stop_settle(tid, signal, STOP_TIMEOUT_MS, &stop, e) ?: RUN_ENDED;
 }
 
 static int run_signal(struct run *run, int *signal, struct err *e)
 {
+	pid_t tid = run->t->tid;
 	siginfo_t info;
 	char label[48];
-	int r = trace_do(PTRACE_GETSIGINFO, run->t->tid, 0, (uint64_t)&info, "reading the signal", e);
+	int r = trace_do(PTRACE_GETSIGINFO, tid, 0, (uint64_t)&info, "reading the signal", e);
 
 	if (r < 0)
 		return r;
@@ -77,8 +79,8 @@ static int run_signal(struct run *run, int *signal, struct err *e)
 		return RUN_GOES_ON;
 	if (*signal != STUB_BELL && (*signal != SIGTRAP || info.si_code > 0))
 		return err_set(e, -EFAULT, "%s got %s (address %p) at %#jx in a remote call",
-			       task_label(run->t->tid, label), sigdescr_np(*signal) ?: "a signal", info.si_addr,
-			       (uintmax_t)run->regs.rip);
+			       task_label(tid, label), sigdescr_np(*signal) ?: "a signal",
+			       info.si_addr, (uintmax_t)run->regs.rip);
 	/* Somebody else's: see invariant 2. */
 	run->watched = true;
 	r = tracee_set_sigmask(run->t, ALL_SIGNALS, e);
@@ -90,6 +92,7 @@ static int run_signal(struct run *run, int *signal, struct err *e)
 /* At a stop of the thread. *@signal is what it may be continued with. */
 static int run_look(struct run *run, const struct stop *stop, int *signal, struct err *e)
 {
+	pid_t tid = run->t->tid;
 	int r;
 
 	*signal = stop->kind == STOP_SIGNAL ? stop->signal : 0;
@@ -97,7 +100,7 @@ static int run_look(struct run *run, const struct stop *stop, int *signal, struc
 		run->t->group_stopped = stop->signal != SIGTRAP;
 	if (stop->kind == STOP_TRAP || stop->kind == STOP_EVENT)
 		return RUN_GOES_ON;
-	r = trace_do(PTRACE_GETREGS, run->t->tid, 0, (uint64_t)&run->regs, "reading the registers", e);
+	r = trace_do(PTRACE_GETREGS, tid, 0, (uint64_t)&run->regs, "reading the registers", e);
 	if (r < 0)
 		return r;
 	if (stop->kind == STOP_SIGNAL)
@@ -116,8 +119,11 @@ static int run_stub(struct run *run, struct err *e)
 	t->regs_changed = true;
 	r = trace_do(PTRACE_SETREGS, t->tid, 0, (uint64_t)&run->regs, "setting the registers", e);
 	while (r == RUN_GOES_ON) {
-		r = trace_do(run->watched ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, 0, (uint64_t)signal, "running", e) ?:
-		    stop_wait(t->tid, CALL_TIMEOUT_MS, &stop, e) ?: run_look(run, &stop, &signal, e);
+		int request = run->watched ? PTRACE_SYSCALL : PTRACE_CONT;
+
+		r = trace_do(request, t->tid, 0, (uint64_t)signal, "running", e) ?:
+		    stop_wait(t->tid, CALL_TIMEOUT_MS, &stop, e) ?:
+		    run_look(run, &stop, &signal, e);
 	}
 	return r < 0 ? r : 0;
 }
@@ -129,8 +135,9 @@ static void home_write(const struct tracee *t, uint64_t mask, struct stub_home *
 	struct user_regs_struct regs = interrupted_resume(&t->regs);
 
 	*home = (struct stub_home){
-		.mask = mask, .flags = regs.eflags, .rip = regs.rip, .rsp = regs.rsp, .rax = regs.rax,
-		.rbx = regs.rbx, .rcx = regs.rcx, .rdx = regs.rdx, .rsi = regs.rsi, .rdi = regs.rdi,
+		.mask = mask, .flags = regs.eflags, .rip = regs.rip, .rsp = regs.rsp,
+		.rax = regs.rax, .rbx = regs.rbx, .rcx = regs.rcx, .rdx = regs.rdx,
+		.rsi = regs.rsi, .rdi = regs.rdi,
 		.rbp = regs.rbp, .r8 = regs.r8, .r9 = regs.r9, .r10 = regs.r10, .r11 = regs.r11,
 		.r12 = regs.r12, .r13 = regs.r13, .r14 = regs.r14, .r15 = regs.r15,
 	};
@@ -154,7 +161,8 @@ static ssize_t part_run_lent(struct remote *r, const struct loan *loan, const st
 	return err < 0 ? err : (ssize_t)((run.regs.rbx - table) / sizeof(struct stub_call));
 }
 
-static ssize_t part_run(struct remote *r, struct tracee *t, struct batch *b, const struct part *p, struct err *e)
+static ssize_t part_run(struct remote *r, struct tracee *t, struct batch *b, const struct part *p,
+			struct err *e)
 {
 	struct loan loan;
 	ssize_t nr = loan_begin(&loan, t, RUN_BLOCKED, e);
@@ -174,7 +182,7 @@ static ssize_t part_run(struct remote *r, struct tracee *t, struct batch *b, con
 	return nr;
 }
 
-/* "task 12 (bash): restore umask: umask(18), call 2 of 7, gave ...": @nr is the failed call's index. */
+/* "task 12 (bash): restore umask: umask(18), call 2 of 7, gave ...": @nr is the call's index. */
 static int call_failed(const struct tracee *t, const struct batch *b, size_t nr, struct err *e)
 {
 	const struct call *c = &b->calls[nr];
@@ -189,9 +197,11 @@ static int call_failed(const struct tracee *t, const struct batch *b, size_t nr,
 	}
 	task_label(t->tid, label);
 	if (c->result < 0 && c->result >= -4095)
-		return err_ret(e, (int)c->result, "%s: %s: %s, call %zu of %zu", label, c->why, text ?: "?", nr + 1, b->nr);
-	return err_set(e, -EPROTO, "%s: %s: %s, call %zu of %zu, gave %jd instead of %jd", label, c->why, text ?: "?",
-		       nr + 1, b->nr, (intmax_t)c->result, (intmax_t)c->lowest);
+		return err_ret(e, (int)c->result, "%s: %s: %s, call %zu of %zu", label, c->why,
+			       text ?: "?", nr + 1, b->nr);
+	return err_set(e, -EPROTO, "%s: %s: %s, call %zu of %zu, gave %jd instead of %jd", label,
+		       c->why, text ?: "?", nr + 1, b->nr, (intmax_t)c->result,
+		       (intmax_t)c->lowest);
 }
 
 /* ---- entry points ------------------------------------------------------------ */

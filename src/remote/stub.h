@@ -29,10 +29,12 @@ struct stub_call {
 	uint64_t nr;
 	uint64_t args[6];
 	uint64_t lowest, span;	/* it is as wanted when result - lowest <= span, unsigned */
-	uint64_t users;		/* address of the first argument that wants the result, see stub.S; 0 */
+	uint64_t users;		/* address of the first argument that wants the result; 0 */
 };
-_Static_assert(sizeof(struct stub_call) == CALL_SIZE && offsetof(struct stub_call, args) == CALL_ARGS &&
-	       offsetof(struct stub_call, lowest) == CALL_LOWEST && offsetof(struct stub_call, span) == CALL_SPAN &&
+_Static_assert(sizeof(struct stub_call) == CALL_SIZE &&
+	       offsetof(struct stub_call, args) == CALL_ARGS &&
+	       offsetof(struct stub_call, lowest) == CALL_LOWEST &&
+	       offsetof(struct stub_call, span) == CALL_SPAN &&
 	       offsetof(struct stub_call, users) == CALL_USERS, "stub.S knows this layout");
 
 /* What the thread goes back to when nobody holds it any more. */
@@ -41,7 +43,8 @@ struct stub_home {
 	uint64_t rip, rsp, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15;
 	uint64_t unused;
 };
-_Static_assert(sizeof(struct stub_home) == HOME_SIZE && offsetof(struct stub_home, flags) == HOME_FLAGS &&
+_Static_assert(sizeof(struct stub_home) == HOME_SIZE &&
+	       offsetof(struct stub_home, flags) == HOME_FLAGS &&
 	       offsetof(struct stub_home, rip) == HOME_REGS, "stub.S knows this layout");
 
 extern const char stub_begin[], stub_end[];

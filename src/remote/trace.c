@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* ptrace requests and stops, see trace.h. Kernel facts: ptrace(2), kernel/ptrace.c, kernel/signal.c. */
+/* ptrace requests and stops, see trace.h. Facts: ptrace(2), kernel/ptrace.c, kernel/signal.c. */
 #include <ctype.h>
 #include <errno.h>
 #include <linux/ptrace.h>
@@ -43,7 +43,7 @@ const char *task_label(pid_t tid, char buf[static 48])
 	return buf;
 }
 
-/* The letter of its state and its PF_ flags (proc_pid_stat(5)). False when there is no such thread any more. */
+/* The letter of its state and its PF_ flags (proc_pid_stat(5)). False: there is no such thread. */
 static bool task_state(pid_t tid, char *state, unsigned int *flags)
 {
 	_cleanup_free_ char *stat = task_file(tid, "stat");
@@ -57,7 +57,8 @@ bool task_is_gone(pid_t tid)
 	unsigned int flags;
 	char state;
 
-	return !task_state(tid, &state, &flags) || state == 'Z' || state == 'X' || (flags & PF_GOING);
+	return !task_state(tid, &state, &flags) || state == 'Z' || state == 'X' ||
+	       (flags & PF_GOING);
 }
 
 /* Of a thread that was stopped and is not: what else could have happened to it? */
@@ -116,7 +117,7 @@ void task_reap(pid_t tid)
 
 long trace(int request, pid_t tid, uint64_t addr, uint64_t data)
 {
-	/* The C library's wrapper has other types in every version, and its own idea of PEEK's result. */
+	/* The C library's wrapper has other types in every version. */
 	return syscall(SYS_ptrace, (long)request, tid, addr, data);
 }
 
@@ -175,15 +176,16 @@ static int stop_timed_out(pid_t tid, unsigned int timeout_ms, struct err *e)
 	const char *name = call && isdigit((unsigned char)*call) ? syscall_name(atol(call)) : NULL;
 
 	task_state(tid, &state, &flags);
-	err_set(e, -ETIMEDOUT, "%s does not stop: for %u.%u s it has been %s%s%s", task_label(tid, label),
-		timeout_ms / 1000, timeout_ms / 100 % 10,
+	err_set(e, -ETIMEDOUT, "%s does not stop: for %u.%u s it has been %s%s%s",
+		task_label(tid, label), timeout_ms / 1000, timeout_ms / 100 % 10,
 		state == 'D' ? "in an uninterruptible wait" : "in the kernel",
 		name ? " in " : "", name ?: "");
 	/* kernel/fork.c wait_for_vfork_done() can only be killed. */
 	if (name && (strcmp(name, "vfork") == 0 || strncmp(name, "clone", 5) == 0))
-		return err_advise(e, "it waits for its vfork child to call exec or to exit; try again after that");
-	return err_advise(e, "/proc/%d/stack shows where; try again when its disk or network answers, or thaw "
-			  "its cgroup if that is frozen", tid);
+		return err_advise(e, "it waits for its vfork child to call exec or to exit; "
+				  "try again after that");
+	return err_advise(e, "/proc/%d/stack shows where; try again when its disk or network "
+			  "answers, or thaw its cgroup if that is frozen", tid);
 }
 
 int stop_wait(pid_t tid, unsigned int timeout_ms, struct stop *ret, struct err *e)
@@ -225,9 +227,9 @@ int stop_settle(pid_t tid, int signal, unsigned int timeout_ms, struct stop *ret
 		 * thread before the handler's first instruction, as if the signal
 		 * had come a moment earlier.
 		 */
+		uint64_t deliver = ret->kind == STOP_SIGNAL ? (uint64_t)ret->signal : 0;
 		int r = trace_do(PTRACE_INTERRUPT, tid, 0, 0, "interrupting", e) ?:
-			trace_do(PTRACE_CONT, tid, 0, ret->kind == STOP_SIGNAL ? (uint64_t)ret->signal : 0,
-				 "continuing", e) ?:
+			trace_do(PTRACE_CONT, tid, 0, deliver, "continuing", e) ?:
 			stop_wait(tid, timeout_ms, ret, e);
 
 		if (r < 0 || ret->kind == STOP_TRAP)

@@ -23,7 +23,7 @@ enum stop_kind {
 
 struct stop {
 	enum stop_kind kind;
-	int signal;	/* STOP_SIGNAL: which; STOP_TRAP: SIGTRAP, or the job control signal in effect */
+	int signal;	/* STOP_SIGNAL: which; STOP_TRAP: SIGTRAP, or that of a job-control stop */
 };
 
 /* ptrace(2) with the types that the kernel has: -1 and errno on failure. */

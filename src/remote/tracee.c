@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Threads held by ptrace, see tracee.h. Kernel facts: ptrace(2), kernel/ptrace.c, kernel/signal.c. */
+/* Threads held by ptrace, see tracee.h. Facts: ptrace(2), kernel/ptrace.c, kernel/signal.c. */
 #include <elf.h>
 #include <errno.h>
 #include <linux/ptrace.h>
@@ -11,7 +11,8 @@
 #include "remote/trace.h"
 #include "remote/tracee.h"
 
-#define TRACE_OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
+#define TRACE_OPTIONS \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
 
 /* ---- attach, detach ------------------------------------------------------- */
 
@@ -23,7 +24,7 @@ static int tracee_attach(struct tracee *t, pid_t tid, struct err *e)
 	*t = (struct tracee){ .tid = tid };
 	if (trace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS | PTRACE_O_SUSPEND_SECCOMP) == 0)
 		return 0;
-	/* It takes CAP_SYS_ADMIN, a kernel with CONFIG_CHECKPOINT_RESTORE, and no filter on cpt itself. */
+	/* It takes CAP_SYS_ADMIN, CONFIG_CHECKPOINT_RESTORE, and no filter on cpt itself. */
 	t->filtered = true;
 	if (trace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) == 0)
 		return 0;
@@ -38,15 +39,16 @@ static int tracee_attach(struct tracee *t, pid_t tid, struct err *e)
 /* Of a thread that is in a STOP_TRAP. */
 static int tracee_take(struct tracee *t, const struct stop *stop, struct err *e)
 {
+	int r = trace_do(PTRACE_GETREGS, t->tid, 0, (uint64_t)&t->regs, "reading the registers", e);
+
 	t->group_stopped = stop->signal != SIGTRAP;
-	return trace_do(PTRACE_GETREGS, t->tid, 0, (uint64_t)&t->regs, "reading the registers", e) ?:
-	       interrupted_settle(t, e);
+	return r ?: interrupted_settle(t, e);
 }
 
 static int tracee_stop(struct tracee *t, unsigned int timeout_ms, struct err *e)
 {
 	struct stop stop;
-	/* One that is in a job-control stop, or was just born, needs no interrupt: it stops by itself. */
+	/* One that is in a job-control stop needs no interrupt: it stops by itself. */
 	int r = stop_poll(t->tid, &stop, e);
 
 	if (r == 0)
@@ -99,7 +101,8 @@ int tracee_release(struct tracee *t, struct err *e)
 	if (t->tid == 0)
 		return 0;
 	if (t->regs_changed)
-		r = trace_do(PTRACE_SETREGS, t->tid, 0, (uint64_t)&t->regs, "putting back the registers", e);
+		r = trace_do(PTRACE_SETREGS, t->tid, 0, (uint64_t)&t->regs,
+			     "putting back the registers", e);
 	/* A job-control stop that is in effect takes hold again (__ptrace_unlink()). */
 	if (r == 0)
 		r = trace_do(PTRACE_DETACH, t->tid, 0, 0, "detaching", e);
@@ -113,7 +116,7 @@ int tracee_release(struct tracee *t, struct err *e)
 
 /* AMX's tiles are the largest part known: 8 KiB. */
 #define XSTATE_MAX (64 * 1024)
-/* The XSAVE area's legacy part has the kernel's mask of features here (arch/x86/include/uapi/asm/sigcontext.h). */
+/* The area's legacy part has the kernel's mask of features here (asm/sigcontext.h, xfeatures). */
 #define XSTATE_FEATURES_AT 464
 /* Its header: which features have other than their initial state. */
 #define XSTATE_IN_USE_AT 512
@@ -157,23 +160,27 @@ int tracee_set_xstate(const struct tracee *t, const void *xstate, size_t len, st
 		return err_set(e, -EINVAL, "%zu bytes are no extended registers", len);
 	missing = xstate_word(xstate, XSTATE_IN_USE_AT) & ~xstate_word(own, XSTATE_FEATURES_AT);
 	if (missing)
-		return err_set(e, -ENODEV, "the extended registers of %s hold state of processor features that "
-			       "are missing here (XSAVE components %#jx)", task_label(t->tid, label), (uintmax_t)missing);
-	/* The kernel takes its own size only (xstateregs_set()); places in the area are the same everywhere. */
+		return err_set(e, -ENODEV, "the extended registers of %s hold state of processor "
+			       "features that are missing here (XSAVE components %#jx)",
+			       task_label(t->tid, label), (uintmax_t)missing);
+	/* The kernel takes its own size only (xstateregs_set()); places are the same everywhere. */
 	memset(own, 0, iov.iov_len);
 	memcpy(own, xstate, min(len, iov.iov_len));
 	iov.iov_base = own;
-	return trace_do(PTRACE_SETREGSET, t->tid, NT_X86_XSTATE, (uint64_t)&iov, "setting the extended registers", e);
+	return trace_do(PTRACE_SETREGSET, t->tid, NT_X86_XSTATE, (uint64_t)&iov,
+			"setting the extended registers", e);
 }
 
 int tracee_get_sigmask(const struct tracee *t, uint64_t *ret, struct err *e)
 {
-	return trace_do(PTRACE_GETSIGMASK, t->tid, sizeof(*ret), (uint64_t)ret, "reading the signal mask", e);
+	return trace_do(PTRACE_GETSIGMASK, t->tid, sizeof(*ret), (uint64_t)ret,
+			"reading the signal mask", e);
 }
 
 int tracee_set_sigmask(const struct tracee *t, uint64_t mask, struct err *e)
 {
-	return trace_do(PTRACE_SETSIGMASK, t->tid, sizeof(mask), (uint64_t)&mask, "setting the signal mask", e);
+	return trace_do(PTRACE_SETSIGMASK, t->tid, sizeof(mask), (uint64_t)&mask,
+			"setting the signal mask", e);
 }
 
 int tracee_set_regs(struct tracee *t, const struct user_regs_struct *regs, struct err *e)

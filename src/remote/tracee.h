@@ -17,10 +17,10 @@
 
 struct tracee {
 	pid_t tid;			/* 0: not held */
-	struct user_regs_struct regs;	/* what it will run on with; of a new one: as it stopped, see interrupted.h */
-	bool group_stopped;		/* it is in a job-control stop (SIGSTOP...), to which release returns it */
-	bool regs_changed;		/* the thread itself has others at the moment: they must be written back */
-	bool filtered;			/* its seccomp filters could not be suspended (PTRACE_O_SUSPEND_SECCOMP) */
+	struct user_regs_struct regs;	/* what it will run on with */
+	bool group_stopped;		/* in a job-control stop, to which release returns it */
+	bool regs_changed;		/* it has others at the moment: regs must be written back */
+	bool filtered;			/* its seccomp filters could not be suspended */
 };
 
 /*
@@ -47,7 +47,7 @@ int tracee_adopt(struct tracee *t, pid_t tid, struct err *e);
  */
 int tracee_release(struct tracee *t, struct err *e);
 
-/* Floating point, SSE, AVX...: the XSAVE area as ptrace gives it (NT_X86_XSTATE). Caller frees *ret. */
+/* Floating point, SSE, AVX...: the XSAVE area (NT_X86_XSTATE). The caller frees *ret. */
 int tracee_get_xstate(const struct tracee *t, void **ret, size_t *ret_len, struct err *e);
 /*
  * The area may come from a processor with fewer features, whose area is

@@ -30,8 +30,11 @@ static void test_print(void **state)
 	size_t data = batch_data(b, "/etc", 5), fd;
 
 	(void)state;
-	fd = batch_call(b, "open a directory", SYS_openat, ARG(AT_FDCWD), ARG_AT(data), ARG(O_RDONLY));
-	batch_expect(b, batch_call(b, batch_why(b, "move it to %d", 7), SYS_dup2, ARG_OF(fd), ARG(7)), 7);
+	fd = batch_call(b, "open a directory", SYS_openat, ARG(AT_FDCWD), ARG_AT(data),
+			ARG(O_RDONLY));
+	batch_expect(b,
+		     batch_call(b, batch_why(b, "move it to %d", 7), SYS_dup2, ARG_OF(fd), ARG(7)),
+		     7);
 	batch_may_fail(b, batch_call(b, "unmap", SYS_munmap, ARG(0x7f0000000000), ARG(4096)));
 	batch_call(b, "who", 9999, ARG(-1));
 	text = printed(b);
@@ -45,7 +48,8 @@ static void test_print(void **state)
 static void test_data_is_aligned_and_kept(void **state)
 {
 	_cleanup_batch_ struct batch *b = batch_new();
-	size_t one = batch_data(b, "abc", 3), empty = batch_data(b, NULL, 0), two = batch_data(b, NULL, 5000);
+	size_t one = batch_data(b, "abc", 3), empty = batch_data(b, NULL, 0),
+	       two = batch_data(b, NULL, 5000);
 
 	(void)state;
 	assert_int_equal(one % 16 + empty % 16 + two % 16, 0);
@@ -106,7 +110,8 @@ static void run_many(size_t nr)
 	run(&h, b);
 	begin = now_ns();
 	run(&h, b);
-	print_message("%zu calls: %.3f us a call\n", nr, (double)(now_ns() - begin) / 1000 / (double)nr);
+	print_message("%zu calls: %.3f us a call\n", nr,
+		      (double)(now_ns() - begin) / 1000 / (double)nr);
 	for (size_t i = 0; i < nr; i++)
 		assert_int_equal(batch_result(b, i), h.target.pid);
 	let_go(&h);
@@ -136,7 +141,8 @@ static void test_empty(void **state)
 static void test_results_as_arguments(void **state)
 {
 	_cleanup_batch_ struct batch *b = batch_new();
-	size_t name = batch_data(b, "x", 2), out = batch_data(b, "hello", 5), in = batch_data(b, NULL, 5);
+	size_t name = batch_data(b, "x", 2), out = batch_data(b, "hello", 5),
+	       in = batch_data(b, NULL, 5);
 	size_t fd, copy, wrote;
 	struct held h;
 
@@ -146,7 +152,10 @@ static void test_results_as_arguments(void **state)
 	/* One result in many places, two of them in one call; and a result of a result. */
 	copy = batch_call(b, "copy the descriptor", SYS_dup, ARG_OF(fd));
 	batch_expect(b, batch_call(b, "dup2 to itself", SYS_dup2, ARG_OF(fd), ARG_OF(fd)), 3);
-	batch_expect(b, batch_call(b, "read by the copy", SYS_pread64, ARG_OF(copy), ARG_AT(in), ARG_OF(wrote), ARG(0)), 5);
+	batch_expect(b,
+		     batch_call(b, "read by the copy", SYS_pread64, ARG_OF(copy), ARG_AT(in),
+				ARG_OF(wrote), ARG(0)),
+		     5);
 	batch_call(b, "close", SYS_close, ARG_OF(fd));
 	batch_call(b, "close the copy", SYS_close, ARG_OF(copy));
 	hold(&h, sleeper);
@@ -166,7 +175,8 @@ static void test_results_over_parts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 30000; i++) {
-		size_t same = batch_call(b, "dup2 to itself", SYS_dup2, ARG_OF(last), ARG_OF(first));
+		size_t same =
+			batch_call(b, "dup2 to itself", SYS_dup2, ARG_OF(last), ARG_OF(first));
 
 		last = i % 3 ? last : same;
 	}
@@ -191,7 +201,8 @@ static void test_failed_call_is_named(void **state)
 	assert_int_equal(remote_run(h.remote, &h.tracee, b, &h.e), -EBADF);
 	snprintf(who, sizeof(who), "task %d (%.15s)", h.target.pid, program_invocation_short_name);
 	assert_non_null(strstr(h.e.msg, who));
-	assert_non_null(strstr(h.e.msg, "restore the descriptor of a test: dup2(999, 5), call 3 of 4: Bad file"));
+	assert_non_null(strstr(
+		h.e.msg, "restore the descriptor of a test: dup2(999, 5), call 3 of 4: Bad file"));
 	assert_int_equal(batch_result(b, ok), h.target.pid);
 	assert_int_equal(batch_result(b, 1), -EBADF);
 	assert_int_equal(batch_result(b, after), 0);
@@ -240,7 +251,8 @@ static void test_pointers_in_data(void **state)
 	int pipe_fds[2];
 	struct iovec iov[2] = { { NULL, 3 }, { NULL, 4 } };
 	size_t fds = batch_data(b, NULL, sizeof(pipe_fds));
-	size_t vector = batch_data(b, iov, sizeof(iov)), one = batch_data(b, "abc", 3), two = batch_data(b, "defg", 4);
+	size_t vector = batch_data(b, iov, sizeof(iov)), one = batch_data(b, "abc", 3),
+	       two = batch_data(b, "defg", 4);
 	size_t in = batch_data(b, NULL, 7);
 	struct held h;
 
@@ -271,15 +283,21 @@ static void test_data_in_parts(void **state)
 	for (int i = 0; i < NR; i++) {
 		at[i] = batch_data(b, NULL, SIZE);
 		memset(batch_data_at(b, at[i]), 'a' + i % 26, SIZE);
-		batch_expect(b, batch_call(b, "write", SYS_write, ARG_OF(fd), ARG_AT(at[i]), ARG(SIZE)), SIZE);
+		batch_expect(
+			b, batch_call(b, "write", SYS_write, ARG_OF(fd), ARG_AT(at[i]), ARG(SIZE)),
+			SIZE);
 	}
 	for (int i = 0; i < NR; i++) {
 		back[i] = batch_data(b, NULL, SIZE);
-		batch_expect(b, batch_call(b, "read", SYS_pread64, ARG_OF(fd), ARG_AT(back[i]), ARG(SIZE),
-					   ARG(i * SIZE)), SIZE);
+		batch_expect(b,
+			     batch_call(b, "read", SYS_pread64, ARG_OF(fd), ARG_AT(back[i]),
+					ARG(SIZE), ARG(i * SIZE)),
+			     SIZE);
 		/* What a call of this or an earlier part left is there for the next. */
-		batch_expect(b, batch_call(b, "write again", SYS_pwrite64, ARG_OF(fd), ARG_AT(back[i] + 10), ARG(10),
-					   ARG((NR + i) * SIZE)), 10);
+		batch_expect(b,
+			     batch_call(b, "write again", SYS_pwrite64, ARG_OF(fd),
+					ARG_AT(back[i] + 10), ARG(10), ARG((NR + i) * SIZE)),
+			     10);
 	}
 	hold(&h, sleeper);
 	run(&h, b);
@@ -294,7 +312,8 @@ static void test_data_too_large(void **state)
 	struct held h;
 
 	(void)state;
-	batch_call(b, "read a lot", SYS_read, ARG(0), ARG_AT(batch_data(b, NULL, 2000000)), ARG(2000000));
+	batch_call(b, "read a lot", SYS_read, ARG(0), ARG_AT(batch_data(b, NULL, 2000000)),
+		   ARG(2000000));
 	hold(&h, sleeper);
 	assert_int_equal(remote_run(h.remote, &h.tracee, b, &h.e), -E2BIG);
 	assert_non_null(strstr(h.e.msg, "read a lot"));
@@ -384,14 +403,20 @@ static void test_moved_vdso(void **state)
 		if (strstr(line, "[vdso]"))
 			assert_int_equal(sscanf(line, "%lx-%lx", &vdso, &end), 2);
 	assert_ok(remote_call(h.remote, &h.tracee, "move", &got, SYS_mremap, 5,
-			      (uint64_t[]){ vdso, end - vdso, end - vdso, MREMAP_MAYMOVE | MREMAP_FIXED, to }, &h.e), &h.e);
+			      (uint64_t[]){ vdso, end - vdso, end - vdso,
+					    MREMAP_MAYMOVE | MREMAP_FIXED, to },
+			      &h.e),
+		  &h.e);
 	assert_int_equal(remote_moved_vdso(h.remote, &h.tracee, vdso, &h.e), -ENOEXEC);
 	assert_ok(remote_moved_vdso(h.remote, &h.tracee, to, &h.e), &h.e);
 	assert_ok(remote_close(h.remote, &h.tracee, &h.e), &h.e);
-	/* A caller that forgot to say so is forgiven, and so is a process without room for moving back. */
+	/* A caller that forgot to say so is forgiven. */
 	assert_ok(remote_open(&h.remote, &h.tracee, 0, &h.e), &h.e);
 	assert_ok(remote_call(h.remote, &h.tracee, "move back", &got, SYS_mremap, 5,
-			      (uint64_t[]){ to, end - vdso, end - vdso, MREMAP_MAYMOVE | MREMAP_FIXED, vdso }, &h.e), &h.e);
+			      (uint64_t[]){ to, end - vdso, end - vdso,
+					    MREMAP_MAYMOVE | MREMAP_FIXED, vdso },
+			      &h.e),
+		  &h.e);
 	let_go(&h);
 }
 
@@ -461,7 +486,8 @@ static void test_threads_share_a_foothold(void **state)
 	assert_ok(remote_open(&r, &tracee[1], 0, &e), &e);
 	for (int turn = 0; turn < 3; turn++)
 		for (int i = 0; i < NR_THREADS; i++) {
-			assert_ok(remote_call(r, &tracee[i], "who", &got, SYS_gettid, 0, NULL, &e), &e);
+			assert_ok(remote_call(r, &tracee[i], "who", &got, SYS_gettid, 0, NULL, &e),
+				  &e);
 			assert_int_equal(got, target.shm->value[i]);
 		}
 	assert_ok(remote_close(r, &tracee[0], &e), &e);
@@ -480,9 +506,12 @@ static void test_new_threads_and_children(void **state)
 	int64_t got;
 
 	(void)state;
-	clone_at = batch_call(b, "make a thread", SYS_clone, ARG(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-			      CLONE_THREAD | CLONE_SYSVSEM), ARG(0), ARG(0), ARG(0), ARG(0));
-	fork_at = batch_call(b, "make a child", SYS_clone, ARG(SIGCHLD), ARG(0), ARG(0), ARG(0), ARG(0));
+	clone_at = batch_call(b, "make a thread", SYS_clone,
+			      ARG(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+				  CLONE_SYSVSEM),
+			      ARG(0), ARG(0), ARG(0), ARG(0));
+	fork_at = batch_call(b, "make a child", SYS_clone, ARG(SIGCHLD), ARG(0), ARG(0), ARG(0),
+			     ARG(0));
 	batch_call(b, "go on", SYS_getpid, ARG(0));
 	hold(&h, sleeper);
 	run(&h, b);
@@ -550,7 +579,8 @@ static void test_killed_while_held(void **state)
 	(void)state;
 	hold(&h, sleeper);
 	kill(h.target.pid, SIGKILL);
-	assert_int_equal(remote_call(h.remote, &h.tracee, "ask", &got, SYS_getpid, 0, NULL, &h.e), -ESRCH);
+	assert_int_equal(remote_call(h.remote, &h.tracee, "ask", &got, SYS_getpid, 0, NULL, &h.e),
+			 -ESRCH);
 	assert_int_equal(remote_open(&r, &h.tracee, 0, &h.e), -ESRCH);
 	assert_int_equal(remote_close(h.remote, &h.tracee, &h.e), 0);
 	assert_int_equal(tracee_release(&h.tracee, &h.e), -ESRCH);
@@ -577,7 +607,8 @@ static void kill_with_threads(bool leader_first)
 	assert_int_equal(remote_run(r, &tracee[0], b, &e), -ESRCH);
 	assert_int_equal(remote_close(r, &tracee[0], &e), 0);
 	for (int i = 0; i < NR_THREADS; i++)
-		assert_int_equal(tracee_release(&tracee[leader_first ? i : NR_THREADS - 1 - i], &e), -ESRCH);
+		assert_int_equal(tracee_release(&tracee[leader_first ? i : NR_THREADS - 1 - i], &e),
+				 -ESRCH);
 	waitpid(killer, NULL, 0);
 	target_kill(&target);
 }
@@ -598,7 +629,8 @@ static void test_fault_in_a_batch(void **state)
 	(void)state;
 	hold(&h, sleeper);
 	assert_int_equal(remote_call(h.remote, &h.tracee, "saw the branch off", &got, SYS_munmap, 2,
-				     (uint64_t[]){ remote_address(h.remote), 4096 }, &h.e), -EFAULT);
+				     (uint64_t[]){ remote_address(h.remote), 4096 }, &h.e),
+			 -EFAULT);
 	assert_non_null(strstr(h.e.msg, "Segmentation fault"));
 	remote_close(h.remote, &h.tracee, &h.e);
 	assert_ok(tracee_release(&h.tracee, &h.e), &h.e);

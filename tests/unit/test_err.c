@@ -17,7 +17,8 @@ static void test_set(void **state)
 
 	(void)state;
 	assert_int_equal(e.code, 0);
-	assert_int_equal(err_set(&e, -EBUSY, "pin %s: it is pinned to %d:%d", "web", 253, 4), -EBUSY);
+	assert_int_equal(err_set(&e, -EBUSY, "pin %s: it is pinned to %d:%d", "web", 253, 4),
+			 -EBUSY);
 	assert_int_equal(e.code, -EBUSY);
 	assert_string_equal(e.msg, "pin web: it is pinned to 253:4");
 	assert_string_equal(e.advice, "");

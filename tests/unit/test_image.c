@@ -37,7 +37,8 @@ static void test_description(void **state)
 	assert_int_equal(fruit_table.nr_columns, 4);
 	assert_int_equal(fruit_table.row_size, sizeof(struct fruit));
 	assert_string_equal(fruit_columns[1].name, "weight");
-	assert_true(fruit_columns[1].optional && fruit_columns[3].optional && !fruit_columns[2].optional);
+	assert_true(fruit_columns[1].optional && fruit_columns[3].optional &&
+		    !fruit_columns[2].optional);
 	assert_int_equal(fruit_columns[3].offset, offsetof(struct fruit, seeds));
 	assert_int_equal(fruit_columns[3].max, 4096);
 }
