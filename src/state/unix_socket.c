@@ -222,7 +222,13 @@ static int unix_socket_save(struct save *s, struct open_file *f, struct err *e)
 		row.backlog = diag.backlog;
 	row.shutdown = diag.shutdown;
 	row.peer_inode = diag.has_peer ? (int64_t)diag.peer : -1;
-	if (diag.has_peer && diag.peer == 0)
+	/*
+	 * A closed end has no inode any more, and one that waits for accept(2) has none yet:
+	 * there nothing is shut down.
+	 */
+	if (diag.has_peer && diag.peer == 0 && type != SOCK_DGRAM && diag.shutdown != 3)
+		refuse(s, f, "let it be accepted first", "its connection waits to be accepted");
+	else if (diag.has_peer && diag.peer == 0)
 		row.peer_gone = has_error(f) ? 2 : 1;
 	if (s->frozen && !refused && diag.state != STATE_LISTENING) {
 		r = save_queue(s, f, &row, e);

@@ -291,6 +291,30 @@ static void make_pending(void)
 	close(5);
 }
 
+/* The end of the connection that waits has no inode yet, as one that is closed. */
+static void make_not_accepted(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "\0cpt-pending" };
+
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 3);
+	expect(bind(3, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(3, 1) == 0);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 4);
+	expect(connect(4, (struct sockaddr *)&a, sizeof(a)) == 0);
+}
+
+static void test_not_accepted_is_not_gone(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_begin(&w, make_not_accepted);
+	assert_int_equal(world_save(&w), 0);
+	assert_int_equal(w.save.nr_refusals, 2);
+	assert_non_null(strstr(w.save.refusals[0].reason, "connections wait to be accepted"));
+	assert_non_null(strstr(w.save.refusals[1].reason, "its connection waits to be accepted"));
+	world_end(&w);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -356,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_messages), cmocka_unit_test(test_peer_gone), cmocka_unit_test(test_listening),
 		cmocka_unit_test(test_busy_path), cmocka_unit_test(test_datagram_server),
 		cmocka_unit_test(test_relative_path), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_not_accepted_is_not_gone),
 		cmocka_unit_test(test_outside_is_refused),
 	};
 
