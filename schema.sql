@@ -246,7 +246,7 @@ CREATE TABLE timer (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	process INTEGER NOT NULL,
 	which INTEGER NOT NULL,		-- ITIMER_*
-	value_us INTEGER NOT NULL,	-- time left, in microseconds
+	value_us INTEGER NOT NULL,	-- time left, in microseconds; 0: it went off, its signal is pending
 	interval_us INTEGER NOT NULL,
 	PRIMARY KEY (snapshot_id, process, which)
 ) STRICT, WITHOUT ROWID;

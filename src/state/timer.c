@@ -50,7 +50,7 @@ static int timer_save(struct save *s, struct live_process *p, struct err *e)
 	for (int which = 0; r == 0 && which < NR_TIMERS; which++) {
 		const struct itimerval *t = batch_data_at(b, at[which]);
 
-		if (t->it_value.tv_sec || t->it_value.tv_usec)
+		if (t->it_value.tv_sec || t->it_value.tv_usec || t->it_interval.tv_sec || t->it_interval.tv_usec)
 			*(struct timer_row *)image_add(s->img, &timer_table) = (struct timer_row){
 				p->pid, which, t->it_value.tv_sec * 1000000 + t->it_value.tv_usec,
 				t->it_interval.tv_sec * 1000000 + t->it_interval.tv_usec,
@@ -70,6 +70,12 @@ static int timer_restore(struct restore *r, struct new_process *p, struct batch 
 			.it_interval = { row->interval_us / 1000000, row->interval_us % 1000000 },
 		};
 
+		/*
+		 * It has gone off and waits for its signal to be taken before it goes on (dequeue_signal(),
+		 * kernel/signal.c): so it shall be again, at once. A second SIGALRM is none.
+		 */
+		if (row->value_us == 0)
+			t.it_value.tv_usec = 1;
 		if (row->process == p->row->process)
 			batch_call(b, "setitimer", SYS_setitimer, ARG(row->which),
 				   ARG_AT(batch_data(b, &t, sizeof(t))), ARG(0));
