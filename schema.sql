@@ -561,7 +561,7 @@ CREATE TABLE timerfd (
 	clock INTEGER NOT NULL,		-- CLOCK_*
 	flags INTEGER NOT NULL,		-- TFD_TIMER_* of the last timerfd_settime()
 	ticks INTEGER NOT NULL,		-- expirations not read yet
-	value_ns INTEGER NOT NULL,	-- until the next one; 0: not armed
+	value_ns INTEGER NOT NULL,	-- until the next one; 0: not armed or, with an interval, gone off and not read
 	interval_ns INTEGER NOT NULL,
 	expires_ns INTEGER,		-- time of day of the next one; NULL: value_ns counts
 	PRIMARY KEY (snapshot_id, file)

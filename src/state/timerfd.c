@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
@@ -126,19 +127,25 @@ static struct timespec timespec_of(int64_t ns)
 static int timerfd_connect(struct restore *r, const struct file_row *f, int fd, struct err *e)
 {
 	const struct timerfd_row *row = row_of(r, f);
-	struct itimerspec t = { timespec_of(row->interval_ns), timespec_of(row->value_ns) };
+	/* Gone off, and since it is periodic it rests until it is read: it shall go off and rest again. */
+	bool rests = row->value_ns == 0 && row->interval_ns;
+	int64_t value_ns = rests ? 1 : row->value_ns;
+	struct itimerspec t = { timespec_of(row->interval_ns), timespec_of(value_ns) };
+	struct pollfd gone_off = { .fd = fd, .events = POLLIN };
 	int flags = (int)row->flags;
 	struct timespec now;
 
 	if (row->expires_ns != COLUMN_NULL) {
 		t.it_value = timespec_of(row->expires_ns);
-	} else if ((flags & TFD_TIMER_ABSTIME) && row->value_ns) {
+	} else if ((flags & TFD_TIMER_ABSTIME) && value_ns) {
 		if (clock_gettime((clockid_t)row->clock, &now) < 0)
 			return err_sys(e, "clock_gettime(%ld)", row->clock);
-		t.it_value = timespec_of(now.tv_sec * NS + now.tv_nsec + row->value_ns);
+		t.it_value = timespec_of(now.tv_sec * NS + now.tv_nsec + value_ns);
 	}
 	if (timerfd_settime(fd, flags, &t, NULL) < 0)
 		return err_sys(e, "timerfd_settime");
+	if (rests && poll(&gone_off, 1, 1000) != 1)
+		return err_set(e, -ETIMEDOUT, "a timerfd of interval %ld ns does not go off", row->interval_ns);
 	if (row->ticks && ioctl(fd, TFD_IOC_SET_TICKS, &row->ticks) < 0) {
 		err_sys(e, "set the expirations of a timerfd to %ld", row->ticks);
 		return err_advise(e, "this needs a kernel with CONFIG_CHECKPOINT_RESTORE");
