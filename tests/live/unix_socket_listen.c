@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 	snprintf(path.sun_path, sizeof(path.sun_path), "/tmp/live-listen.%d", getpid());
 	name_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
 			       (size_t)snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "live-listen.%d", getpid()));
+	unlink(path.sun_path);	/* of an earlier run */
 	server = socket(AF_UNIX, SOCK_STREAM, 0);
 	hidden = socket(AF_UNIX, SOCK_STREAM, 0);
 	live_check(bind(server, (struct sockaddr *)&path, sizeof(path)) == 0 && listen(server, 5) == 0);
