@@ -59,14 +59,11 @@ static char *path_unescape(const char *path)
 }
 
 /* What @path leads to for a process: through its own root, or from ours when it is in our mount namespace. */
-static int stat_as(const struct live_process *p, const char *path, struct stat *st)
+static int stat_as(const struct live_process *p, int64_t mount_ns, const char *path, struct stat *st)
 {
 	_cleanup_free_ char *below_root = xasprintf("root%s", path);
-	struct stat ours, its;
 
-	if (fstatat(p->proc_fd, "ns/mnt", &its, 0) < 0 || stat("/proc/self/ns/mnt", &ours) < 0)
-		return -errno;
-	if (its.st_ino == ours.st_ino)
+	if (mount_ns == COLUMN_NULL)
 		return stat(path, st) < 0 ? -errno : 0;
 	return fstatat(p->proc_fd, below_root, st, 0) < 0 ? -errno : 0;
 }
@@ -110,7 +107,7 @@ int mapped_file_save(struct save *s, struct live_process *p, const char *link, c
 				    "the file was deleted or replaced");
 			return 0;
 		}
-		r = stat_as(p, path, &found);
+		r = stat_as(p, mount_ns, path, &found);
 		if (r < 0 || found.st_dev != mapped.st_dev || found.st_ino != mapped.st_ino) {
 			save_refuse(s, p, object, "restart the program, so that it uses the file that is there now",
 				    r < 0 ? "nothing is at that path in its mount namespace"

@@ -41,7 +41,7 @@ static const struct {
 	const char *type;
 	int flag;
 	bool saved;	/* can differ from cpt's own */
-} namespaces[] = {
+} namespaces[NR_NAMESPACE_TYPES] = {
 	{ "pid", CLONE_NEWPID, true }, { "ipc", CLONE_NEWIPC, true }, { "uts", CLONE_NEWUTS, true },
 	{ "mnt", CLONE_NEWNS, true }, { "net", CLONE_NEWNET, false }, { "user", CLONE_NEWUSER, false },
 	{ "cgroup", CLONE_NEWCGROUP, false }, { "time", CLONE_NEWTIME, false },
@@ -69,12 +69,23 @@ static int inode_of(int proc_fd, const char *type, ino_t *ret)
 	return 0;
 }
 
-static int own_inode(const char *type, ino_t *ret, struct err *e)
+/* Asked for once per mapping: looked up once. */
+static int own_inode(struct save *s, const char *type, ino_t *ret, struct err *e)
 {
-	_cleanup_fd_ int self = open("/proc/self", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	int r = self < 0 ? -errno : inode_of(self, type, ret);
+	_cleanup_fd_ int self = -1;
+	size_t i = 0;
+	int r;
 
-	return r < 0 ? err_ret(e, r, "look up cpt's own %s namespace", type) : 0;
+	while (strcmp(namespaces[i].type, type) != 0)
+		i++;
+	if (!s->own_ns[i]) {
+		self = open("/proc/self", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+		r = self < 0 ? -errno : inode_of(self, type, &s->own_ns[i]);
+		if (r < 0)
+			return err_ret(e, r, "look up cpt's own %s namespace", type);
+	}
+	*ret = s->own_ns[i];
+	return 0;
 }
 
 static struct namespace_row *namespace_known(struct save *s, ino_t inode)
@@ -157,7 +168,7 @@ int namespace_of(struct save *s, const struct live_process *p, const char *type,
 	int r;
 
 	*ret = COLUMN_NULL;
-	r = own_inode(strcmp(type, "pid_for_children") == 0 ? "pid" : type, &own, e);
+	r = own_inode(s, strcmp(type, "pid_for_children") == 0 ? "pid" : type, &own, e);
 	if (r < 0)
 		return r;
 	r = inode_of(p->proc_fd, type, &inode);
@@ -196,7 +207,7 @@ static int namespace_save(struct save *s, struct live_process *p, struct err *e)
 
 		if (namespaces[i].saved)
 			continue;
-		r = own_inode(namespaces[i].type, &own, e);
+		r = own_inode(s, namespaces[i].type, &own, e);
 		if (r < 0)
 			return r;
 		if (inode_of(p->proc_fd, namespaces[i].type, &inode) < 0 || inode == own)
