@@ -193,6 +193,7 @@ int shmem_restore_runs(struct restore *r, int64_t shmem, void *mapping, struct e
 		struct pagemap_swap_run run = {
 			.vaddr = (uintptr_t)mapping + (uint64_t)row->page * PAGE_SIZE,
 			.slot = (uint64_t)row->slot, .nr_pages = (uint32_t)row->nr_pages,
+			.flags = PM_SWAP_RUN_SHMEM,
 		};
 
 		/* Fresh shared memory is zero by itself. */

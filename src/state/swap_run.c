@@ -305,27 +305,6 @@ static int object_sync(struct live *l, const struct shmem_object *o, int pagemap
 	return pagemap_sync(pagemap, l->cgroup_fd, (uintptr_t)at, (uintptr_t)at + len, arg, e);
 }
 
-/*
- * Every page that the object has must be on the volume. A kernel whose sync
- * knows private memory only says nothing of shared pages: then the object is
- * refused, for a snapshot without them would lose data.
- */
-static int object_is_whole(const struct shmem_object *o, const struct pagemap_swap_run *runs, size_t nr, struct err *e)
-{
-	int64_t pages = 0;
-	struct stat st;
-
-	for (size_t i = 0; i < nr; i++)
-		pages += runs[i].nr_pages;
-	if (fstat(o->fd, &st) < 0)
-		return err_sys(e, "stat %s", o->link);
-	if (pages * 8 >= st.st_blocks)	/* blocks of 512 bytes */
-		return 0;
-	err_set(e, -EOPNOTSUPP, "%ld of its %ld pages are on the volume: this kernel can't write shared memory through",
-		pages, (int64_t)st.st_blocks / 8);
-	return err_advise(e, "run the program without shared memory, or boot a kernel whose series has it");
-}
-
 static int object_save(struct live *l, const struct shmem_object *o, int pagemap, char *at, size_t len,
 		       void *arg, struct err *e)
 {
@@ -338,9 +317,6 @@ static int object_save(struct live *l, const struct shmem_object *o, int pagemap
 
 	r = shmem_save_object(s, o, &id, e) ?:
 	    pagemap_get(pagemap, l->cgroup_fd, (uintptr_t)at, (uintptr_t)at + len, &runs, &nr, &cap, &busy, e);
-	if (r < 0)
-		return r;
-	r = object_is_whole(o, runs, nr, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < nr; i++)
