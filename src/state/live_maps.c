@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Mappings of a live process, from /proc/<pid>/smaps: the only place that shows VmFlags. */
+/*
+ * Mappings of a live process, from /proc/<pid>/smaps_flags of the kernel series. Elsewhere only smaps
+ * shows VmFlags, and looks at each page before it does.
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -31,8 +34,10 @@ static bool starts_mapping(const char *line)
 int live_read_vmas(struct live_process *p, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = read_file_at(p->proc_fd, "smaps", &text, NULL);
+	int r = read_file_at(p->proc_fd, "smaps_flags", &text, NULL);
 
+	if (r == -ENOENT)
+		r = read_file_at(p->proc_fd, "smaps", &text, NULL);
 	if (r < 0)
 		return r == -ESRCH || r == -ENOENT ? -ESRCH : err_ret(e, r, "read /proc/%d/smaps", p->pid);
 	for (char *line = text, *end; *line; line = end + 1) {
@@ -41,7 +46,7 @@ int live_read_vmas(struct live_process *p, struct err *e)
 			struct live_vma v = { 0 };
 
 			if (!vma_parse(line, (size_t)(end - line), &v))
-				return err_set(e, -EBADMSG, "/proc/%d/smaps has a line that cpt can't read: %.*s",
+				return err_set(e, -EBADMSG, "/proc/%d/smaps_flags has a line that cpt can't read: %.*s",
 					       p->pid, (int)(end - line), line);
 			array_grow(p->vmas, p->nr_vmas, p->cap_vmas);
 			p->vmas[p->nr_vmas++] = v;
