@@ -99,12 +99,76 @@ static int sysv_sem_save(struct save *s, struct err *e)
 	return sysv_each_namespace(s, namespace_save_sets, e);
 }
 
+/* The sets of a process's ipc namespace: those saved, or in the host's all that there are. */
+struct set_list {
+	struct {
+		int id;
+		size_t semaphores, at;	/* where in the batch its adjustments are */
+	} *sets;
+	size_t nr, cap;
+};
+
+static void list_set(struct set_list *l, int id, size_t semaphores)
+{
+	array_grow(l->sets, l->nr, l->cap);
+	l->sets[l->nr].id = id;
+	l->sets[l->nr++].semaphores = semaphores;
+}
+
+static void list_sets(const struct save *s, int64_t ns, struct set_list *l)
+{
+	const struct sysv_sem_row *set;
+	struct seminfo info;
+	struct semid_ds ds;
+	int highest = ns == COLUMN_NULL ? semctl(0, 0, SEM_INFO, (union semun){ .info = &info }) : -1;
+
+	for (int place = 0; place <= highest; place++) {
+		int id = semctl(place, 0, SEM_STAT_ANY, (union semun){ .buf = &ds });
+
+		if (id >= 0)
+			list_set(l, id, ds.sem_nsems);
+	}
+	image_for_each(set, s->img, &sysv_sem_table)
+		if (set->ipc_ns == ns)
+			list_set(l, (int)set->id, (size_t)set->semaphores);
+}
+
+static int undo_read(struct live_process *p, struct set_list *l, struct batch *b, struct err *e)
+{
+	int r;
+
+	for (size_t i = 0; i < l->nr; i++) {
+		l->sets[i].at = batch_data(b, NULL, l->sets[i].semaphores * sizeof(short));
+		batch_call(b, "semctl: read what it has to undo", SYS_semctl, ARG(l->sets[i].id), ARG(0), ARG(GETADJ),
+			   ARG_AT(l->sets[i].at));
+	}
+	r = l->nr ? remote_run(p->remote, &p->threads[0].tracee, b, e) : 0;
+	if (r == -EINVAL)
+		err_advise(e, "boot a kernel with all of cpt's patches: this one can't tell pending undos");
+	return r;
+}
+
+static void undo_note(struct save *s, struct live_process *p, int64_t ns, int id, size_t semaphore, short adjustment)
+{
+	char object[64];
+
+	if (adjustment == 0)
+		return;
+	if (ns != COLUMN_NULL) {
+		*(struct sysv_sem_undo_row *)image_add(s->img, &sysv_sem_undo_table) =
+			(struct sysv_sem_undo_row){ p->pid, id, (int64_t)semaphore, adjustment };
+		return;
+	}
+	/* When the process is killed the undo takes place, and a restore would take it back from whoever is next. */
+	snprintf(object, sizeof(object), "its undo of semaphore %zu of set %d", semaphore, id);
+	save_refuse(s, p, object, "run it in an ipc namespace of its own (`cpt run` does)",
+		    "the set is the host's, not the container's");
+}
+
 static int undo_save(struct save *s, struct live_process *p, struct err *e)
 {
 	_cleanup_batch_ struct batch *b = NULL;
-	const struct sysv_sem_row *set;
-	size_t nr_sets, nr = 0;
-	_cleanup_free_ size_t *at = NULL;
+	struct set_list l = { 0 };
 	int64_t ns;
 	int r;
 
@@ -113,33 +177,14 @@ static int undo_save(struct save *s, struct live_process *p, struct err *e)
 	r = namespace_of(s, p, "ipc", &ns, e);
 	if (r < 0)
 		return r;
-	image_rows(s->img, &sysv_sem_table, &nr_sets);
-	if (ns == COLUMN_NULL || !nr_sets)
-		return 0;
-	at = xcalloc(nr_sets, sizeof(*at));
 	b = batch_new();
-	image_for_each(set, s->img, &sysv_sem_table) {
-		if (set->ipc_ns != ns)
-			continue;
-		at[_i] = batch_data(b, NULL, (size_t)set->semaphores * sizeof(short));
-		batch_call(b, "semctl: read what it has to undo", SYS_semctl, ARG(set->id), ARG(0), ARG(GETADJ),
-			   ARG_AT(at[_i]));
-		nr++;
-	}
-	r = nr ? remote_run(p->remote, &p->threads[0].tracee, b, e) : 0;
-	if (r == -EINVAL)
-		err_advise(e, "boot a kernel with all of cpt's patches: this one can't tell pending undos");
-	if (r < 0)
-		return r;
-	image_for_each(set, s->img, &sysv_sem_table)
-		for (int64_t i = 0; set->ipc_ns == ns && i < set->semaphores; i++) {
-			int64_t adjustment = ((short *)batch_data_at(b, at[_i]))[i];
-
-			if (adjustment)
-				*(struct sysv_sem_undo_row *)image_add(s->img, &sysv_sem_undo_table) =
-					(struct sysv_sem_undo_row){ p->pid, set->id, i, adjustment };
-		}
-	return 0;
+	list_sets(s, ns, &l);
+	r = undo_read(p, &l, b, e);
+	for (size_t i = 0; r == 0 && i < l.nr; i++)
+		for (size_t n = 0; n < l.sets[i].semaphores; n++)
+			undo_note(s, p, ns, l.sets[i].id, n, ((short *)batch_data_at(b, l.sets[i].at))[n]);
+	free(l.sets);
+	return r;
 }
 
 /* ---- restoring -------------------------------------------------------- */

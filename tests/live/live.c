@@ -83,6 +83,18 @@ void live_ready(void)
 		nanosleep(&nap, NULL);
 }
 
+void live_refused(const char *text)
+{
+	mark("refused", text);
+}
+
+bool live_in_namespaces(void)
+{
+	const char *mode = getenv("CPT_LIVE_MODE");
+
+	return mode && strncmp(mode, "ns", 2) == 0;
+}
+
 void live_pass(void)
 {
 	mark("pass", "");

@@ -6,7 +6,8 @@
  *
  * What they have to say goes into files of the directory $CPT_LIVE_DIR, which
  * scripts/live-tests reads: `ready`, then, once there is a file `go`, `pass` or
- * `fail` (with the reason). `skip` says why the test can't run here.
+ * `fail` (with the reason). `skip` says why the test can't run here; `refused`
+ * what the refusal of the snapshot must say, and then the test runs on.
  * While it waits, a test has no descriptor open that it did not open itself.
  */
 #pragma once
@@ -17,6 +18,10 @@
 void live_setup(int argc, char **argv);
 /* Say that all is set up and wait for the file `go`. Only the first process calls it. */
 void live_ready(void);
+/* Say that cpt has to refuse this process, for a reason in which @text is; before live_ready(). */
+void live_refused(const char *text);
+/* Does it run in namespaces of its own? */
+bool live_in_namespaces(void);
 /* The last word; children still there are left to whoever runs the test. Any process may call live_fail(). */
 void live_pass(void) __attribute__((noreturn));
 void live_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
