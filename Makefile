@@ -88,7 +88,7 @@ check-unit: setup ## unit tests: no privileges, seconds
 
 check-vm: kernel ## kernel selftests and live programs in the VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
-	@scripts/vm --timeout 2100 -- scripts/vm-tests
+	@scripts/vm --timeout 2600 -- scripts/vm-tests
 
 check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
