@@ -246,7 +246,7 @@ CREATE TABLE timer (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	process INTEGER NOT NULL,
 	which INTEGER NOT NULL,		-- ITIMER_*
-	value_us INTEGER NOT NULL,	-- time left, in microseconds; 0: it went off, its signal is pending
+	value_us INTEGER NOT NULL,	-- time left, in microseconds; 0: ITIMER_REAL went off, others are disarmed
 	interval_us INTEGER NOT NULL,
 	PRIMARY KEY (snapshot_id, process, which)
 ) STRICT, WITHOUT ROWID;
@@ -561,7 +561,7 @@ CREATE TABLE timerfd (
 	clock INTEGER NOT NULL,		-- CLOCK_*
 	flags INTEGER NOT NULL,		-- TFD_TIMER_* of the last timerfd_settime()
 	ticks INTEGER NOT NULL,		-- expirations not read yet
-	value_ns INTEGER NOT NULL,	-- until the next one; 0: not armed or, with an interval, gone off and not read
+	value_ns INTEGER NOT NULL,	-- until the next one; 0: gone off if periodic with ticks, else not armed
 	interval_ns INTEGER NOT NULL,
 	expires_ns INTEGER,		-- time of day of the next one; NULL: value_ns counts
 	PRIMARY KEY (snapshot_id, file)

@@ -72,9 +72,10 @@ static int timer_restore(struct restore *r, struct new_process *p, struct batch 
 
 		/*
 		 * It has gone off and waits for its signal to be taken before it goes on (dequeue_signal(),
-		 * kernel/signal.c): so it shall be again, at once. A second SIGALRM is none.
+		 * kernel/signal.c): so it shall be again, at once. A second SIGALRM is none. The other timers
+		 * never wait; they keep their interval when they are disarmed (set_cpu_itimer()).
 		 */
-		if (row->value_us == 0)
+		if (row->value_us == 0 && row->which == ITIMER_REAL)
 			t.it_value.tv_usec = 1;
 		if (row->process == p->row->process)
 			batch_call(b, "setitimer", SYS_setitimer, ARG(row->which),

@@ -127,8 +127,11 @@ static struct timespec timespec_of(int64_t ns)
 static int timerfd_connect(struct restore *r, const struct file_row *f, int fd, struct err *e)
 {
 	const struct timerfd_row *row = row_of(r, f);
-	/* Gone off, and since it is periodic it rests until it is read: it shall go off and rest again. */
-	bool rests = row->value_ns == 0 && row->interval_ns;
+	/*
+	 * Gone off, and since it is periodic it rests until it is read: it shall go off and rest again.
+	 * One without ticks is disarmed, which leaves the interval as it is.
+	 */
+	bool rests = row->value_ns == 0 && row->interval_ns && row->ticks;
 	int64_t value_ns = rests ? 1 : row->value_ns;
 	struct itimerspec t = { timespec_of(row->interval_ns), timespec_of(value_ns) };
 	struct pollfd gone_off = { .fd = fd, .events = POLLIN };

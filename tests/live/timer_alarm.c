@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* An interval timer goes on ticking. */
+/* An interval timer goes on; one that is disarmed, but has an interval, stays so (or SIGPROF ends this). */
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -16,11 +16,13 @@ static void tick(int sig)
 int main(int argc, char **argv)
 {
 	struct itimerval t = { { 0, 50000 }, { 0, 50000 } }, now;
+	struct itimerval disarmed = { { 0, 50000 }, { 0, 0 } };
 	int before;
 
 	live_setup(argc, argv);
 	signal(SIGALRM, tick);
 	setitimer(ITIMER_REAL, &t, NULL);
+	setitimer(ITIMER_PROF, &disarmed, NULL);
 	live_ready();
 	before = ticks;
 	for (int i = 0; i < 500 && ticks < before + 3; i++)
@@ -28,5 +30,7 @@ int main(int argc, char **argv)
 	live_check(ticks >= before + 3);
 	getitimer(ITIMER_REAL, &now);
 	live_check(now.it_interval.tv_usec == 50000);
+	getitimer(ITIMER_PROF, &now);
+	live_check(now.it_value.tv_usec == 0 && now.it_interval.tv_usec == 50000);
 	live_pass();
 }
