@@ -77,21 +77,38 @@ static int set_save(struct save *s, int64_t ns, int id, const struct semid_ds *d
 	return 0;
 }
 
-static int namespace_save_sets(struct save *s, struct live_process *p, int64_t ns, struct err *e)
+/* A walk over all sets of the ipc namespace that cpt is in. */
+struct set_walk {
+	int place, highest;
+};
+
+static struct set_walk set_walk_begin(void)
 {
 	struct seminfo info;
+
+	return (struct set_walk){ .highest = semctl(0, 0, SEM_INFO, (union semun){ .info = &info }) };
+}
+
+/* The id of the next set, or -1. */
+static int set_walk_next(struct set_walk *w, struct semid_ds *ds)
+{
+	int id = -1;
+
+	while (id < 0 && w->place <= w->highest)
+		id = semctl(w->place++, 0, SEM_STAT_ANY, (union semun){ .buf = ds });
+	return id;
+}
+
+static int namespace_save_sets(struct save *s, struct live_process *p, int64_t ns, struct err *e)
+{
+	struct set_walk w = set_walk_begin();
 	struct semid_ds ds;
-	int highest = semctl(0, 0, SEM_INFO, (union semun){ .info = &info });
+	int id, r = 0;
 
 	(void)p;
-	for (int place = 0; place <= highest; place++) {
-		int id = semctl(place, 0, SEM_STAT_ANY, (union semun){ .buf = &ds });
-		int r = id < 0 ? 0 : set_save(s, ns, id, &ds, e);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	while (r == 0 && (id = set_walk_next(&w, &ds)) >= 0)
+		r = set_save(s, ns, id, &ds, e);
+	return r;
 }
 
 static int sysv_sem_save(struct save *s, struct err *e)
@@ -118,14 +135,13 @@ static void list_set(struct set_list *l, int id, size_t semaphores)
 static void list_sets(const struct save *s, int64_t ns, struct set_list *l)
 {
 	const struct sysv_sem_row *set;
-	struct seminfo info;
-	struct semid_ds ds;
-	int highest = ns == COLUMN_NULL ? semctl(0, 0, SEM_INFO, (union semun){ .info = &info }) : -1;
 
-	for (int place = 0; place <= highest; place++) {
-		int id = semctl(place, 0, SEM_STAT_ANY, (union semun){ .buf = &ds });
+	if (ns == COLUMN_NULL) {
+		struct set_walk w = set_walk_begin();
+		struct semid_ds ds;
+		int id;
 
-		if (id >= 0)
+		while ((id = set_walk_next(&w, &ds)) >= 0)
 			list_set(l, id, ds.sem_nsems);
 	}
 	image_for_each(set, s->img, &sysv_sem_table)
