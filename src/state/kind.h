@@ -23,6 +23,8 @@ struct new_process;
 struct new_thread;
 struct file_row;
 
+#define NR_NAMESPACE_TYPES 8	/* namespaces(7) */
+
 /* ---- saving ---------------------------------------------------------- */
 
 /*
@@ -30,15 +32,13 @@ struct file_row;
  * container (frozen == false: no tracee, no remote call, only refusals count)
  * and of the stopped one, whose records are kept.
  */
-#define NR_NAMESPACE_TYPES 8
-
 struct save {
 	struct live *live;
 	struct image *img;
 	bool frozen;
 	struct refusal *refusals;
 	size_t nr_refusals, cap_refusals;
-	ino_t own_ns[NR_NAMESPACE_TYPES];	/* cpt's own namespaces, as namespace.c came to know them; 0: not yet */
+	ino_t own_ns[NR_NAMESPACE_TYPES];	/* cpt's own namespaces, see namespace.c; 0: not looked up yet */
 };
 
 struct refusal {

@@ -61,10 +61,11 @@ static char *path_unescape(const char *path)
 /* What @path leads to for a process: through its own root, or from ours when it is in our mount namespace. */
 static int stat_as(const struct live_process *p, int64_t mount_ns, const char *path, struct stat *st)
 {
-	_cleanup_free_ char *below_root = xasprintf("root%s", path);
+	_cleanup_free_ char *below_root = NULL;
 
 	if (mount_ns == COLUMN_NULL)
 		return stat(path, st) < 0 ? -errno : 0;
+	below_root = xasprintf("root%s", path);
 	return fstatat(p->proc_fd, below_root, st, 0) < 0 ? -errno : 0;
 }
 

@@ -47,12 +47,21 @@ static const struct {
 	{ "cgroup", CLONE_NEWCGROUP, false }, { "time", CLONE_NEWTIME, false },
 };
 
+/* NR_NAMESPACE_TYPES: there is none of that name. */
+static size_t type_index(const char *type)
+{
+	size_t i = 0;
+
+	while (i < NR_NAMESPACE_TYPES && strcmp(namespaces[i].type, type) != 0)
+		i++;
+	return i;
+}
+
 static int type_flag(const char *type)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
-		if (strcmp(namespaces[i].type, type) == 0)
-			return namespaces[i].flag;
-	return 0;
+	size_t i = type_index(type);
+
+	return i < NR_NAMESPACE_TYPES ? namespaces[i].flag : 0;
 }
 
 /* ---- saving ----------------------------------------------------------- */
@@ -69,22 +78,22 @@ static int inode_of(int proc_fd, const char *type, ino_t *ret)
 	return 0;
 }
 
-/* Asked for once per mapping: looked up once. */
+/*
+ * Looked up once: it is asked for with each mapping, and also while cpt is in an ipc namespace of the
+ * container (sysv_each_namespace(), which asks before it enters one), where /proc/self would tell that.
+ */
 static int own_inode(struct save *s, const char *type, ino_t *ret, struct err *e)
 {
-	_cleanup_fd_ int self = -1;
-	size_t i = 0;
-	int r;
+	ino_t *own = &s->own_ns[type_index(type)];
 
-	while (strcmp(namespaces[i].type, type) != 0)
-		i++;
-	if (!s->own_ns[i]) {
-		self = open("/proc/self", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-		r = self < 0 ? -errno : inode_of(self, type, &s->own_ns[i]);
+	if (!*own) {
+		_cleanup_fd_ int self = open("/proc/self", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+		int r = self < 0 ? -errno : inode_of(self, type, own);
+
 		if (r < 0)
 			return err_ret(e, r, "look up cpt's own %s namespace", type);
 	}
-	*ret = s->own_ns[i];
+	*ret = *own;
 	return 0;
 }
 
