@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings of a live process, from /proc/<pid>/smaps_flags of the kernel series. Elsewhere only smaps
- * shows VmFlags, and looks at each page before it does.
+ * Mappings of a live process, from /proc/<pid>/smaps_flags where the kernel has it. Otherwise only
+ * smaps shows VmFlags, and looks at each page before it does.
  */
 #include <errno.h>
 #include <string.h>
@@ -34,20 +34,23 @@ static bool starts_mapping(const char *line)
 int live_read_vmas(struct live_process *p, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = read_file_at(p->proc_fd, "smaps_flags", &text, NULL);
+	const char *name = "smaps_flags";
+	int r = read_file_at(p->proc_fd, name, &text, NULL);
 
-	if (r == -ENOENT)
-		r = read_file_at(p->proc_fd, "smaps", &text, NULL);
+	if (r == -ENOENT) {
+		name = "smaps";
+		r = read_file_at(p->proc_fd, name, &text, NULL);
+	}
 	if (r < 0)
-		return r == -ESRCH || r == -ENOENT ? -ESRCH : err_ret(e, r, "read /proc/%d/smaps", p->pid);
+		return r == -ESRCH || r == -ENOENT ? -ESRCH : err_ret(e, r, "read /proc/%d/%s", p->pid, name);
 	for (char *line = text, *end; *line; line = end + 1) {
 		end = strchrnul(line, '\n');
 		if (starts_mapping(line)) {
 			struct live_vma v = { 0 };
 
 			if (!vma_parse(line, (size_t)(end - line), &v))
-				return err_set(e, -EBADMSG, "/proc/%d/smaps_flags has a line that cpt can't read: %.*s",
-					       p->pid, (int)(end - line), line);
+				return err_set(e, -EBADMSG, "/proc/%d/%s has a line that cpt can't read: %.*s",
+					       p->pid, name, (int)(end - line), line);
 			array_grow(p->vmas, p->nr_vmas, p->cap_vmas);
 			p->vmas[p->nr_vmas++] = v;
 		} else if (strncmp(line, "VmFlags:", 8) == 0 && p->nr_vmas) {
