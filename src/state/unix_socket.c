@@ -224,7 +224,7 @@ static int unix_socket_save(struct save *s, struct open_file *f, struct err *e)
 	row.peer_inode = diag.has_peer ? (int64_t)diag.peer : -1;
 	/*
 	 * A closed end has no inode any more, and one that waits for accept(2) has none yet:
-	 * there nothing is shut down.
+	 * there not both ways are shut down (3, sock_diag's RCV_SHUTDOWN | SEND_SHUTDOWN).
 	 */
 	if (diag.has_peer && diag.peer == 0 && type != SOCK_DGRAM && diag.shutdown != 3)
 		refuse(s, f, "let it be accepted first", "its connection waits to be accepted");
