@@ -111,6 +111,7 @@ CREATE TABLE mount (
 	type TEXT NOT NULL,		-- of the file system
 	source TEXT NOT NULL,
 	options TEXT NOT NULL,		-- of this mount
+	fs_options TEXT NOT NULL,	-- of its file system
 	host INTEGER NOT NULL,		-- 1: the host had it too
 	pid_ns INTEGER,			-- proc: the namespace it shows; NULL: the host's
 	PRIMARY KEY (snapshot_id, mount_ns, place)

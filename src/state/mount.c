@@ -23,6 +23,7 @@ static const struct column mount_columns[] = {
 	TEXT_COLUMN(struct mount_row, type, 255),
 	TEXT_COLUMN(struct mount_row, source, 4095),
 	TEXT_COLUMN(struct mount_row, options, 4095),
+	TEXT_COLUMN(struct mount_row, fs_options, 4095),
 	INT_COLUMN(struct mount_row, host, 0, 1),
 	INT_COLUMN_OR_NULL(struct mount_row, pid_ns, 0, 65535),
 };
@@ -61,12 +62,13 @@ bool mount_info_parse(const char *line, size_t len, struct mount_info *m)
 			dash = nr;
 		p = blank + 1;
 	}
-	if (dash < 6 || dash + 2 >= nr)
+	if (dash < 6 || dash + 3 >= nr)
 		return false;
 	*m = (struct mount_info){
 		.root = unescape(fields[3], lens[3]), .point = unescape(fields[4], lens[4]),
 		.options = unescape(fields[5], lens[5]), .type = unescape(fields[dash + 1], lens[dash + 1]),
 		.source = unescape(fields[dash + 2], lens[dash + 2]),
+		.fs_options = unescape(fields[dash + 3], lens[dash + 3]),
 	};
 	return true;
 }
@@ -78,6 +80,7 @@ void mount_info_clear(struct mount_info *m)
 	free(m->type);
 	free(m->source);
 	free(m->options);
+	free(m->fs_options);
 }
 
 struct mounts {
@@ -118,21 +121,45 @@ static bool mounts_have(const struct mounts *m, const char *point, const char *t
 
 /* ---- saving ----------------------------------------------------------- */
 
-/* The pid namespace that a proc shows, by that of its process 1. */
-static int proc_pid_ns(struct save *s, const struct live_process *p, const struct mount_info *m, int64_t *ret)
+/* Is a process both where a proc is mounted and in the pid namespace that it shows? That one mounts it anew. */
+static bool proc_has_mounter(struct save *s, int64_t mount_ns, int64_t pid_ns)
 {
-	const struct namespace_row *row;
-	char path[4200];
-	struct stat st;
+	for (size_t i = 0; i < s->live->nr_processes; i++) {
+		const struct live_process *p = &s->live->processes[i];
+		int64_t mnt, pid;
 
-	*ret = COLUMN_NULL;
-	snprintf(path, sizeof(path), "root%s/1/ns/pid", m->point);
-	if (fstatat(p->proc_fd, path, &st, 0) < 0)
-		return -errno;
-	image_for_each(row, s->img, &namespace_table)
-		if (row->inode == (int64_t)st.st_ino)
-			*ret = row->namespace;
-	return 0;
+		if (!p->zombie && namespace_of(s, p, "mnt", &mnt, &ERR_INIT) == 0 && mnt == mount_ns &&
+		    namespace_of(s, p, "pid", &pid, &ERR_INIT) == 0 && pid == pid_ns)
+			return true;
+	}
+	return false;
+}
+
+/* The pid namespace that a proc shows is that of its process 1: perhaps one that no process met so far is in. */
+static int64_t proc_pid_ns(struct save *s, struct live_process *p, const struct mount_info *m, int64_t mount_ns)
+{
+	_cleanup_fd_ int fd = -1;
+	int64_t ns = COLUMN_NULL;
+	char text[4200];
+
+	snprintf(text, sizeof(text), "root%s/1/ns/pid", m->point);
+	fd = openat(p->proc_fd, text, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && namespace_of_pid_fd(s, fd, &ns, &ERR_INIT) == 0 &&
+	    (ns == COLUMN_NULL || proc_has_mounter(s, mount_ns, ns)))
+		return ns;
+	snprintf(text, sizeof(text), "the proc mounted at %.200s", m->point);
+	if (s->frozen)	/* before that it may have been the last process that ended */
+		save_refuse(s, p, text, "unmount it", "no process of the container is in the pid namespace it shows");
+	return ns;
+}
+
+/* Nothing can be reached through a mount that another at the same point covers. */
+static bool covered(const struct mounts *m, size_t i)
+{
+	for (size_t later = i + 1; later < m->nr; later++)
+		if (strcmp(m->list[later].point, m->list[i].point) == 0)
+			return true;
+	return false;
 }
 
 static bool tmpfs_is_empty(const struct live_process *p, const struct mount_info *m)
@@ -152,16 +179,21 @@ static bool tmpfs_is_empty(const struct live_process *p, const struct mount_info
 	return true;
 }
 
+/* What can be mounted anew: all that is in it is the kernel's, or nothing is. */
+static bool is_kernel_fs(const char *type)
+{
+	return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0 || strcmp(type, "mqueue") == 0;
+}
+
 static void refuse_foreign(struct save *s, struct live_process *p, const struct mount_info *m)
 {
 	char object[300];
-	bool kernel_fs = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0 || strcmp(m->type, "mqueue") == 0;
 
 	snprintf(object, sizeof(object), "the mount %.200s (%s)", m->point, m->type);
 	if (strcmp(m->root, "/") != 0)
 		save_refuse(s, p, object, "mount it in the host's namespace as well",
 			    "it is a bind mount of %s that only the container has", m->root);
-	else if (strcmp(m->type, "tmpfs") == 0 ? !tmpfs_is_empty(p, m) : !kernel_fs)
+	else if (strcmp(m->type, "tmpfs") == 0 ? !tmpfs_is_empty(p, m) : !is_kernel_fs(m->type))
 		save_refuse(s, p, object, "mount it in the host's namespace as well",
 			    "only the container has it, and cpt can't restore its contents yet");
 }
@@ -180,11 +212,12 @@ static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struc
 		struct mount_row row = {
 			ns, (int64_t)i, image_strdup(s->img, m->point), image_strdup(s->img, m->root),
 			image_strdup(s->img, m->type), image_strdup(s->img, m->source),
-			image_strdup(s->img, m->options), mounts_have(&host, m->point, m->type, m->root), COLUMN_NULL,
+			image_strdup(s->img, m->options), image_strdup(s->img, m->fs_options),
+			mounts_have(&host, m->point, m->type, m->root), COLUMN_NULL,
 		};
 
-		if (strcmp(m->type, "proc") == 0)
-			proc_pid_ns(s, p, m, &row.pid_ns);
+		if (strcmp(m->type, "proc") == 0 && !covered(&theirs, i))
+			row.pid_ns = proc_pid_ns(s, p, m, ns);
 		/* A proc of the container's own over the host's is the container's. */
 		if (row.pid_ns != COLUMN_NULL)
 			row.host = 0;
@@ -259,9 +292,14 @@ static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
 		if (!recorded(r, ns, &now.list[i]) && umount2(now.list[i].point, MNT_DETACH) < 0 && errno != EINVAL)
 			ret = err_sys(e, "unmount %s", now.list[i].point);
 	mounts_clear(&now);
+	image_for_each(row, r->img, &mount_table)	/* only what cpt saves: a catalog is not to mount anything else */
+		if (ret == 0 && row->mount_ns == ns && !row->host && !is_kernel_fs(row->type) &&
+		    strcmp(row->type, "tmpfs") != 0)
+			ret = err_set(e, -EBADMSG, "table mount has a %s of the container's own at %s",
+				      row->type, row->point);
 	image_for_each(row, r->img, &mount_table)
 		if (ret == 0 && row->mount_ns == ns && !row->host && row->pid_ns == COLUMN_NULL &&
-		    mount(row->source, row->point, row->type, mount_flags(row->options), NULL) < 0)
+		    mount(row->source, row->point, row->type, mount_flags(row->options), row->fs_options) < 0)
 			ret = err_sys(e, "mount %s at %s", row->type, row->point);
 	return ret;
 }
@@ -303,7 +341,8 @@ static int proc_restore(struct restore *r, struct new_process *p, struct batch *
 			batch_call(b, batch_why(b, "mount proc at %s", row->point), SYS_mount,
 				   ARG_AT(batch_data(b, "proc", 5)),
 				   ARG_AT(batch_data(b, row->point, strlen(row->point) + 1)),
-				   ARG_AT(batch_data(b, "proc", 5)), ARG(mount_flags(row->options)), ARG(0));
+				   ARG_AT(batch_data(b, "proc", 5)), ARG(mount_flags(row->options)),
+				   ARG_AT(batch_data(b, row->fs_options, strlen(row->fs_options) + 1)));
 	return 0;
 }
 

@@ -11,6 +11,7 @@ struct mount_row {
 	char *type;		/* "ext4", "proc"... */
 	char *source;
 	char *options;		/* of this mount: "rw,nosuid" */
+	char *fs_options;	/* of the file system: "rw,size=64k" */
 	int64_t host;		/* 1: cpt's own namespace has it too */
 	int64_t pid_ns;		/* proc: whose processes it shows; COLUMN_NULL: the host's */
 };
@@ -19,7 +20,7 @@ extern const struct kind mount_kind;
 
 /* One line of /proc/<pid>/mountinfo (proc(5)). Strings are fresh, see mount_info_clear(). */
 struct mount_info {
-	char *point, *root, *type, *source, *options;
+	char *point, *root, *type, *source, *options, *fs_options;
 };
 bool mount_info_parse(const char *line, size_t len, struct mount_info *m);
 void mount_info_clear(struct mount_info *m);

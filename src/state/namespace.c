@@ -205,6 +205,14 @@ int namespace_of(struct save *s, const struct live_process *p, const char *type,
 	return strcmp(type, "uts") == 0 ? uts_save(s, p, *ret, e) : 0;
 }
 
+int namespace_of_pid_fd(struct save *s, int fd, int64_t *ret, struct err *e)
+{
+	int64_t level;
+	ino_t own;
+
+	return own_inode(s, "pid", &own, e) ?: pid_ns_add(s, fd, own, ret, &level, e);
+}
+
 /* Those that can't be saved must be cpt's own. */
 static int namespace_save(struct save *s, struct live_process *p, struct err *e)
 {
