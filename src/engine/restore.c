@@ -248,6 +248,11 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 			.total_ns = now_ns() - begun, .tasks = r.nr_processes,
 			.threads = (size_t)snapshot->threads, .runs = (size_t)snapshot->runs,
 		};
+	if (ret == 0 && options->prefetch && !options->dry_run) {
+		begun = now_ns();
+		memory_prefetch(&r, &ret_figures->prefetch_err);
+		ret_figures->prefetch_ns = now_ns() - begun;
+	}
 	close_fd(&r.cgroup_fd);
 	restore_clear(&r);
 	return ret;

@@ -22,12 +22,16 @@
 struct restore_options {
 	const char *cgroup;	/* path below the cgroup2 mount; NULL: where it came from */
 	bool dry_run;		/* load and check only */
+	bool prefetch;		/* read all memory once the tasks run, instead of page by page as they touch it */
 };
 
 struct restore_figures {
-	uint64_t total_ns;
+	uint64_t total_ns;	/* until the tasks ran */
+	uint64_t prefetch_ns;	/* after that; 0: not asked for */
+	struct err prefetch_err;
 	size_t tasks, threads, runs;
 };
 
+/* The tasks run even if reading ahead failed: that is told in @ret->prefetch_err. */
 int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, const struct restore_options *options,
 		     struct restore_figures *ret, struct err *e);

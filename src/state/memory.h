@@ -39,5 +39,12 @@ int mm_restore(struct restore *r, struct new_process *p, struct err *e);
 /* All address spaces are made: the kernel may choose slots of the volume by itself from now on. */
 int memory_restore_done(struct restore *r, struct err *e);
 
+/*
+ * Start to read all memory of the restored processes, which run already; what
+ * ended or was unmapped since is passed over. Returns when most reads are done,
+ * and the last few are under way.
+ */
+int memory_prefetch(const struct restore *r, struct err *e);
+
 /* Do the mappings of @p look as recorded? The first difference is the error. For tests and debugging. */
 int mm_compare(const struct restore *r, const struct new_process *p, struct err *e);
