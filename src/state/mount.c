@@ -185,7 +185,7 @@ static bool is_kernel_fs(const char *type)
 	return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0 || strcmp(type, "mqueue") == 0;
 }
 
-static void refuse_foreign(struct save *s, struct live_process *p, const struct mount_info *m)
+static void refuse_foreign(struct save *s, struct live_process *p, const struct mount_info *m, bool is_covered)
 {
 	char object[300];
 
@@ -193,6 +193,8 @@ static void refuse_foreign(struct save *s, struct live_process *p, const struct 
 	if (strcmp(m->root, "/") != 0)
 		save_refuse(s, p, object, "mount it in the host's namespace as well",
 			    "it is a bind mount of %s that only the container has", m->root);
+	else if (strcmp(m->type, "tmpfs") == 0 && is_covered)
+		save_refuse(s, p, object, "unmount what covers it", "another mount covers it, so cpt can't see what is in it");
 	else if (strcmp(m->type, "tmpfs") == 0 ? !tmpfs_is_empty(p, m) : !is_kernel_fs(m->type))
 		save_refuse(s, p, object, "mount it in the host's namespace as well",
 			    "only the container has it, and cpt can't restore its contents yet");
@@ -222,7 +224,7 @@ static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struc
 		if (row.pid_ns != COLUMN_NULL)
 			row.host = 0;
 		if (!row.host)
-			refuse_foreign(s, p, m);
+			refuse_foreign(s, p, m, covered(&theirs, i));
 		*(struct mount_row *)image_add(s->img, &mount_table) = row;
 	}
 	mounts_clear(&host);
