@@ -211,6 +211,7 @@ static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struc
 	r = mounts_read(p->proc_fd, "mountinfo", &theirs);
 	for (size_t i = 0; r == 0 && i < theirs.nr; i++) {
 		const struct mount_info *m = &theirs.list[i];
+		bool is_covered = covered(&theirs, i);
 		struct mount_row row = {
 			ns, (int64_t)i, image_strdup(s->img, m->point), image_strdup(s->img, m->root),
 			image_strdup(s->img, m->type), image_strdup(s->img, m->source),
@@ -218,13 +219,13 @@ static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struc
 			mounts_have(&host, m->point, m->type, m->root), COLUMN_NULL,
 		};
 
-		if (strcmp(m->type, "proc") == 0 && !covered(&theirs, i))
+		if (strcmp(m->type, "proc") == 0 && !is_covered)
 			row.pid_ns = proc_pid_ns(s, p, m, ns);
 		/* A proc of the container's own over the host's is the container's. */
 		if (row.pid_ns != COLUMN_NULL)
 			row.host = 0;
 		if (!row.host)
-			refuse_foreign(s, p, m, covered(&theirs, i));
+			refuse_foreign(s, p, m, is_covered);
 		*(struct mount_row *)image_add(s->img, &mount_table) = row;
 	}
 	mounts_clear(&host);
@@ -274,6 +275,18 @@ static unsigned long mount_flags(const char *options)
 	return flags;
 }
 
+/* Only what cpt saves: a catalog is not to mount anything else. */
+static int mount_check(struct restore *r, struct err *e)
+{
+	const struct mount_row *row;
+
+	image_for_each(row, r->img, &mount_table)
+		if (!row->host && !is_kernel_fs(row->type) && strcmp(row->type, "tmpfs") != 0)
+			return err_set(e, -EBADMSG, "table mount has a %s of the container's own at %s",
+				       row->type, row->point);
+	return 0;
+}
+
 /* In the new namespace: away with what the snapshot had not, here with what it had besides. */
 static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
 {
@@ -294,11 +307,6 @@ static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
 		if (!recorded(r, ns, &now.list[i]) && umount2(now.list[i].point, MNT_DETACH) < 0 && errno != EINVAL)
 			ret = err_sys(e, "unmount %s", now.list[i].point);
 	mounts_clear(&now);
-	image_for_each(row, r->img, &mount_table)	/* only what cpt saves: a catalog is not to mount anything else */
-		if (ret == 0 && row->mount_ns == ns && !row->host && !is_kernel_fs(row->type) &&
-		    strcmp(row->type, "tmpfs") != 0)
-			ret = err_set(e, -EBADMSG, "table mount has a %s of the container's own at %s",
-				      row->type, row->point);
 	image_for_each(row, r->img, &mount_table)
 		if (ret == 0 && row->mount_ns == ns && !row->host && row->pid_ns == COLUMN_NULL &&
 		    mount(row->source, row->point, row->type, mount_flags(row->options), row->fs_options) < 0)
@@ -352,6 +360,7 @@ const struct kind mount_kind = {
 	.name = "mount",
 	.tables = (const struct table *const[]){ &mount_table, NULL },
 	.save_process = mount_save,
+	.check = mount_check,
 	.restore_container = mount_restore,
 	.restore_process = proc_restore,
 };
