@@ -32,7 +32,7 @@ struct job {
 static int save_threads(struct save *s, const struct kind *k, struct live_process *p, struct err *e)
 {
 	for (size_t i = 0; k->save_thread && i < p->nr_threads; i++) {
-		int r = k->save_thread(s, p, &p->threads[i], e);
+		int r = save_forgive(s, k->save_thread(s, p, &p->threads[i], e), e);
 
 		if (r < 0)
 			return err_in(e, "%s of task %d (%s)", k->name, p->threads[i].tid, p->comm);
@@ -42,14 +42,14 @@ static int save_threads(struct save *s, const struct kind *k, struct live_proces
 
 static int save_kind(struct save *s, const struct kind *k, struct err *e)
 {
-	int r = k->save_container ? k->save_container(s, e) : 0;
+	int r = k->save_container ? save_forgive(s, k->save_container(s, e), e) : 0;
 
 	if (r < 0)
 		return err_in(e, "%s", k->name);
 	for (size_t i = 0; i < s->live->nr_processes; i++) {
 		struct live_process *p = &s->live->processes[i];
 
-		r = k->save_process ? k->save_process(s, p, e) : 0;
+		r = k->save_process ? save_forgive(s, k->save_process(s, p, e), e) : 0;
 		if (r < 0)
 			return err_in(e, "%s of task %d (%s)", k->name, p->pid, p->comm);
 		r = save_threads(s, k, p, e);

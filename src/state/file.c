@@ -124,16 +124,6 @@ static int file_save(struct save *s, struct open_file *f, struct err *e)
 	return file_save_owner(s, f, row, e) ?: f->kind->save(s, f, e);
 }
 
-/* What a running container changes under our eyes is no failure of the survey. */
-static int survey_forgives(const struct save *s, int r, struct err *e)
-{
-	if (r < 0 && !s->frozen) {
-		*e = ERR_INIT;
-		return 0;
-	}
-	return r;
-}
-
 int files_save(struct save *s, struct err *e)
 {
 	char name[256];
@@ -142,14 +132,14 @@ int files_save(struct save *s, struct err *e)
 	for (size_t i = 0; i < s->live->nr_files; i++) {
 		struct open_file *f = s->live->files[i];
 
-		r = survey_forgives(s, file_save(s, f, e), e);
+		r = save_forgive(s, file_save(s, f, e), e);
 		if (r < 0)
 			return err_in(e, "task %d (%s), %s", f->process->pid, f->process->comm,
 				      open_file_name(f, name));
 	}
 	for (size_t i = 0; file_kinds[i]; i++) {
 		r = file_kinds[i]->save_finish ? file_kinds[i]->save_finish(s, e) : 0;
-		if (survey_forgives(s, r, e) < 0)
+		if (save_forgive(s, r, e) < 0)
 			return err_in(e, "%s", file_kinds[i]->name);
 	}
 	return 0;

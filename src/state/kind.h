@@ -53,6 +53,12 @@ struct refusal {
 void save_refuse(struct save *s, const struct live_process *p, const char *object,
 		 const char *advice, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/*
+ * What a running container changes under our eyes (a process ends while it is
+ * looked at) is no failure of the survey: 0 then, without an error; else @r.
+ */
+int save_forgive(const struct save *s, int r, struct err *e);
+
 void save_clear(struct save *s);	/* frees image and refusals */
 
 /* ---- kinds ----------------------------------------------------------- */

@@ -89,6 +89,15 @@ void save_refuse(struct save *s, const struct live_process *p, const char *objec
 	va_end(args);
 }
 
+int save_forgive(const struct save *s, int r, struct err *e)
+{
+	if (r < 0 && !s->frozen) {
+		*e = ERR_INIT;
+		return 0;
+	}
+	return r;
+}
+
 void save_clear(struct save *s)
 {
 	for (size_t i = 0; i < s->nr_refusals; i++) {
