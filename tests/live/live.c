@@ -24,8 +24,8 @@ const char *live_path(const char *name)
 	return path;
 }
 
-/* At once complete for whoever waits for it. Descriptors: low ones may be the test's subject, it closes its own. */
-static void mark(const char *name, const char *text)
+/* Descriptors: low ones may be the test's subject, so it closes its own. */
+void live_mark(const char *name, const char *text)
 {
 	char temporary[PATH_MAX];
 	int fd;
@@ -43,7 +43,7 @@ static void finish(const char *name, int status, const char *fmt, va_list args)
 
 	vsnprintf(text, sizeof(text), fmt, args);
 	snprintf(line, sizeof(line), "%s%s\n", text, getpid() == first ? "" : " (in a child)");
-	mark(name, line);
+	live_mark(name, line);
 	_exit(status);
 }
 
@@ -78,14 +78,14 @@ void live_ready(void)
 	char go[PATH_MAX];
 
 	snprintf(go, sizeof(go), "%s/go", dir);
-	mark("ready", "");
+	live_mark("ready", "");
 	while (access(go, F_OK) < 0)
 		nanosleep(&nap, NULL);
 }
 
 void live_refused(const char *text)
 {
-	mark("refused", text);
+	live_mark("refused", text);
 }
 
 bool live_in_namespaces(void)
@@ -97,7 +97,7 @@ bool live_in_namespaces(void)
 
 void live_pass(void)
 {
-	mark("pass", "");
+	live_mark("pass", "");
 	_exit(0);
 }
 

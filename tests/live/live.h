@@ -26,6 +26,8 @@ bool live_in_namespaces(void);
 void live_pass(void) __attribute__((noreturn));
 void live_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void live_skip(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+/* A file @name with @text in $CPT_LIVE_DIR, at once complete for whoever waits for it. */
+void live_mark(const char *name, const char *text);
 /* The path of @name in $CPT_LIVE_DIR; good until the fourth call from then. */
 const char *live_path(const char *name);
 

@@ -29,11 +29,24 @@ static void write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
 
-	/* Without KSM these pages are ordinary ones: nothing less is checked. */
-	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-		perror(path);
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		live_fail("%s", path);
+	close(fd);
+}
+
+/* Merging is ksmd's own business: wait until it has found all equal pages. */
+static void wait_merged(void)
+{
+	long merged = 0;
+
+	for (int i = 0; merged < (long)(sizes[MERGED] / PAGE) - 1; i++) {
+		FILE *f = fopen("/sys/kernel/mm/ksm/pages_sharing", "r");
+
+		if (!f || fscanf(f, "%ld", &merged) != 1 || i > 3000)
+			live_fail("KSM has merged %ld pages after %d ms", merged, i * 10);
+		fclose(f);
+		usleep(10000);
+	}
 }
 
 static char *map(enum area a, int flags, int fd)
@@ -155,6 +168,7 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	live_setup(argc, argv);
+	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
 	write_text("/sys/kernel/mm/ksm/run", "1");
 	make_private();
 	make_others();
@@ -166,6 +180,7 @@ int main(int argc, char **argv)
 	while (*mailbox() != 1)
 		usleep(1000);
 	pattern_fill(areas[FORKED], MIB, 100);
+	wait_merged();
 	live_ready();
 
 	wrong = check(100);
