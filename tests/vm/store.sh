@@ -5,40 +5,9 @@
 set -uo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cpt="$top/build/cpt --store /scratch/store-cli"
-passed=0 failed=0
+suite=store
+. "$top/tests/vm/lib.sh"
 
-ok() {	# what, command...
-	local what=$1 log
-	shift
-	log=$(mktemp)
-	if "$@" >"$log" 2>&1; then
-		echo "ok store $what"
-		passed=$((passed + 1))
-	else
-		echo "not ok store $what"
-		sed 's/^/    /' "$log" | tail -n 20
-		failed=$((failed + 1))
-	fi
-	rm -f "$log"
-}
-
-# Fails, and its error says what it should.
-refuses() {	# text, command...
-	local text=$1 out
-	shift
-	if out=$("$@" 2>&1); then
-		echo "it did not fail: $*"
-		return 1
-	fi
-	grep -q -- "$text" <<<"$out" || { echo "\"$text\" is not in: $out"; return 1; }
-}
-
-log_is_clean() {
-	! dmesg --notime | tail -n +"$1" |
-		grep -E 'WARNING|BUG:|Oops|general protection|KASAN|possible circular|Bad page|Bad rss|Unused swap|swap_dup|swap_free|inconsistent lock|INFO: task .* blocked'
-}
-
-swaps() { tail -n +2 /proc/swaps | wc -l; }
 nothing_left() {
 	[ "$(swaps)" = 0 ] || { cat /proc/swaps; return 1; }
 	! ls -d /sys/fs/cgroup/cpt-doctor-* 2>/dev/null
@@ -76,7 +45,7 @@ unpin_and_check() {	# fifo, output
 	[ "$(sort -u "$2" | wc -l)" = 1 ] && [ "$(wc -l <"$2")" = 2 ]
 }
 
-from=$(($(dmesg | wc -l) + 1))
+log_begin
 mkdir -p /scratch/store-c
 ok "library" env CPT_STORE_TEST=/scratch/store-c timeout 900 "$top/build/unit/test_store"
 ok "doctor finds nothing missing that is required" $cpt doctor
@@ -100,6 +69,5 @@ ok "one volume is left" test "$(swaps)" = 1
 ok "unpin" $cpt unpin store-b
 rmdir /sys/fs/cgroup/store-b
 ok "no volume is left" nothing_left
-ok "kernel log is clean" log_is_clean "$from"
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+ok "kernel log is clean" log_is_clean
+results

@@ -1,0 +1,213 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# In the VM: what containers, snapshots and restores do to each other and leave
+# behind, over time. Last line: N passed, N failed.
+set -uo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+cpt=$top/build/cpt
+catalog=/var/lib/cpt/catalog.db
+work=/scratch/containers
+groups=/sys/fs/cgroup
+suite=containers
+. "$top/tests/vm/lib.sh"
+
+populated() { grep -q 'populated 1' "$groups/$1/cgroup.events" 2>/dev/null; }
+end() {	# cgroup: its tasks, its volume, itself
+	[ -d "$groups/$1" ] || return 0
+	echo 1 >"$groups/$1/cgroup.kill"
+	while populated "$1"; do sleep 0.02; done
+	$cpt unpin "$1" && rmdir "$groups/$1"
+}
+
+# What a failed test left is not to fail those after it.
+after_failure() {
+	local group
+	for group in $groups/*/; do end "$(basename "$group")"; done
+}
+
+# Everything that may leak, a line each.
+inventory() {
+	echo "swap areas: $(swaps)"
+	echo "device-mapper devices: $(dmsetup ls | sort | tr '\n' ' ')"
+	echo "loop devices: $(losetup -n -O BACK-FILE | sort | tr '\n' ' ')"
+	echo "cgroups: $(find $groups -mindepth 1 -type d | sort | tr '\n' ' ')"
+	echo "blocks of the pool: $(dmsetup status --target thin-pool | awk '{ print $7 }')"
+	sqlite3 -readonly $catalog "$(sqlite3 -readonly $catalog "SELECT group_concat('SELECT ''rows of ' || name ||
+		': '' || count(*) FROM ' || name, ' UNION ALL ') FROM sqlite_schema
+		WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")"
+	grep -E '^(MemSwap|SwapTotal|SwapFree)' /proc/meminfo
+	echo "System V objects: $(ipcs | awk '/^0x/ { n++ } END { print n + 0 }')"
+}
+as_before() { inventory | diff "$work/before" -; }
+
+start() {	# program cgroup; its directory is $work/run
+	rm -rf $work/run
+	mkdir -p $work/run
+	$cpt run --pid-levels 2 --output $work/output "$2" -- \
+		env -i PATH="$PATH" CPT_LIVE_DIR=$work/run CPT_LIVE_MODE=ns "$top/build/live/$1" >/dev/null &&
+		wait_for 90 $work/run/ready $work/run/fail && [ ! -e $work/run/fail ]
+}
+
+# What has been restored into @cgroup finds itself as it was in epoch @epoch.
+found() {	# cgroup epoch
+	wait_for 90 "$work/run/found.$1" $work/run/fail || return 1
+	[ ! -e $work/run/fail ] || { cat $work/run/fail; return 1; }
+	[ "$(cat "$work/run/found.$1")" = "$2" ] || { echo "epoch $(cat "$work/run/found.$1") instead of $2"; return 1; }
+}
+forget() { rm -f $work/run/{go,pass,fail} $work/run/found.*; }
+
+# ---- one writer, ten snapshots ---------------------------------------------
+
+ids=()
+snapshots_in_a_row() {
+	local epoch id
+	start memory_writer writer || return 1
+	for epoch in $(seq 10); do
+		pkill -USR1 -x memory_writer && wait_for 30 "$work/run/epoch-$epoch" || return 1
+		id=$($cpt snapshot writer) || return 1
+		ids+=("$id")
+	done
+	forget
+	touch $work/run/go
+	found writer 10 && end writer
+}
+each_restorable() {
+	local epoch
+	for epoch in 10 1 2 3 4 5 6 7 8 9; do
+		forget
+		$cpt restore "${ids[epoch - 1]}" || return 1
+		touch $work/run/go
+		found writer $epoch && end writer || return 1
+	done
+}
+two_at_once() {
+	local first second
+	forget
+	$cpt restore --cgroup writer-a "${ids[4]}" &
+	first=$!
+	$cpt restore --cgroup writer-b "${ids[4]}" &
+	second=$!
+	wait $first && wait $second || return 1
+	touch $work/run/go
+	found writer-a 5 && found writer-b 5 && end writer-a && end writer-b
+}
+snapshot_beside_restore() {
+	local id
+	forget
+	$cpt restore "${ids[1]}" && pkill -USR1 -x memory_writer && wait_for 30 $work/run/epoch-3 || return 1
+	$cpt restore --cgroup writer-a "${ids[0]}" &
+	id=$($cpt snapshot writer) && wait $! || return 1
+	touch $work/run/go
+	found writer 3 && found writer-a 1 && end writer && end writer-a || return 1
+	forget
+	$cpt restore "$id" || return 1
+	touch $work/run/go
+	found writer 3 && end writer && $cpt rm "$id"
+}
+# Removing others, also what it was made from, does not harm a snapshot.
+middle_remains() {
+	for id in "${ids[@]:0:5}" "${ids[@]:6}"; do $cpt rm "$id" || return 1; done
+	forget
+	$cpt restore "${ids[5]:-}" || return 1
+	touch $work/run/go
+	found writer 6 && end writer
+}
+
+# ---- refusals, and what they leave -----------------------------------------
+
+reads() { awk '/^pswpin/ { print $2 }' /proc/vmstat; }
+memory_is_read_ahead() {
+	local before pages
+	forget
+	pages=$(sqlite3 -readonly $catalog "SELECT pages FROM snapshot WHERE id = '${ids[5]:-}'")
+	before=$(reads)
+	$cpt restore --prefetch "${ids[5]:-}" || return 1
+	echo "$pages pages, $(($(reads) - before)) read"
+	[ $(($(reads) - before)) -ge $((pages * 9 / 10)) ] && end writer
+}
+
+# A catalog that says something else than cpt would have written.
+forged() {	# table, assignment, what the error says
+	local status=0
+	sqlite3 $catalog ".backup $work/honest.db"
+	sqlite3 $catalog "UPDATE $1 SET $2 WHERE snapshot_id = '${ids[5]:-}'" || return 1
+	refuses "$3" $cpt restore "${ids[5]:-}" && refuses "$3" $cpt restore --dry-run "${ids[5]}" || status=1
+	sqlite3 $catalog ".restore $work/honest.db"
+	[ ! -e $groups/writer ] || { echo "it left its cgroup"; status=1; }
+	return $status
+}
+busy_cgroup() {
+	local said
+	forget
+	$cpt restore "${ids[5]:-}" && inventory >$work/during || return 1
+	refuses "writer" $cpt restore "${ids[5]:-}" && inventory | diff $work/during - || return 1
+	touch $work/run/go
+	found writer 6 && end writer
+}
+
+# ---- every sort of page, under pressure -------------------------------------
+
+under_pressure() {
+	local id
+	mkdir $groups/mix
+	start memory_mix mix || { cat $work/run/fail; return 1; }
+	$cpt pin mix || return 1
+	# What is being written out when the limit comes would be a reason to kill.
+	for _ in 1 2 3; do echo 8M >$groups/mix/memory.reclaim; done
+	echo 20M >$groups/mix/memory.max
+	id=$($cpt snapshot --kill mix) && $cpt unpin mix || return 1
+	$cpt restore "$id" || return 1
+	touch $work/run/go
+	wait_for 180 $work/run/pass $work/run/fail || return 1
+	[ -e $work/run/pass ] || { cat $work/run/fail; return 1; }
+	grep -H . $groups/mix/memory.events
+	awk '$1 == "max" && $2 > 0 { n++ } END { exit !n }' $groups/mix/memory.events || return 1
+	end mix && $cpt rm "$id"
+}
+
+# ---- a shell -----------------------------------------------------------------
+
+# Forks all the time; nothing is lost in its pipes, nothing comes twice.
+numbers() { wc -l 2>/dev/null <$work/numbers || echo 0; }
+more_numbers() {
+	local from=$(numbers) i
+	for i in $(seq 600); do
+		[ "$(numbers)" -le $((from + 20)) ] || return 0
+		sleep 0.1
+	done
+	echo "it stands still after $from numbers"
+	return 1
+}
+pipeline() {
+	local id i
+	$cpt run --pid-levels 2 --output $work/output shell -- sh -c \
+		"i=0; while :; do i=\$((i + 1)); echo \$i; sleep 0.01; done | while read -r n; do echo \$n; done >$work/numbers" || return 1
+	for i in 1 2 3; do
+		more_numbers && id=$($cpt snapshot --kill shell) && end shell && $cpt restore "$id" && $cpt rm "$id" || return 1
+	done
+	more_numbers && end shell && diff <(seq "$(numbers)") $work/numbers
+}
+
+# On a disk: what is written to a store in a tmpfs is memory, charged to the container that is short of it.
+mkdir -p $work /scratch/cpt /var/lib/cpt
+mount --bind /scratch/cpt /var/lib/cpt
+log_begin
+$cpt init >/dev/null 2>&1
+inventory >$work/before
+ok "ten snapshots of a process that goes on writing" snapshots_in_a_row
+ok "each of them can be restored" each_restorable
+ok "two restores of one snapshot at once" two_at_once
+ok "a snapshot beside a restore" snapshot_beside_restore
+ok "a snapshot does not need those before and after it" middle_remains
+ok "restore --prefetch reads memory" memory_is_read_ahead
+ok "a restore into a cgroup with tasks leaves nothing" busy_cgroup
+ok "a forged file system is refused" forged mount "type = 'nfs', source = 'server:/export', host = 0" mount
+ok "a forged parent is refused" forged process "parent = process" process
+ok "a forged place of memory is refused" forged swap_run "slot = 1 << 40" run
+ok "the last snapshot goes" $cpt rm "${ids[5]:-}"
+ok "nothing is left of all this" as_before
+ok "a shell pipeline goes on where it was, three times" pipeline
+ok "every sort of page under memory pressure" under_pressure
+ok "and nothing of that" as_before
+ok "the kernel log is clean" log_is_clean
+results

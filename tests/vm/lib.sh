@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What the shell tests of this directory have in common; they set `suite`, their name in each line.
+# CPT_VM_ONLY (a regular expression) chooses some by what they say.
+passed=0 failed=0
+
+after_failure() { :; }		# a suite may have something to tidy up
+
+ok() {	# what, command...
+	local what=$1 log start=$SECONDS
+	shift
+	[[ $what =~ ${CPT_VM_ONLY:-} ]] || return 0
+	log=$(mktemp)
+	if "$@" >"$log" 2>&1; then
+		echo "ok $suite $what ($((SECONDS - start))s)"
+		passed=$((passed + 1))
+	else
+		echo "not ok $suite $what"
+		after_failure >>"$log" 2>&1
+		sed 's/^/    /' "$log" | tail -n 20
+		failed=$((failed + 1))
+	fi
+	rm -f "$log"
+}
+
+# Fails, and its error says what it should.
+refuses() {	# text, command...
+	local text=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		echo "it did not fail: $*"
+		return 1
+	fi
+	grep -q -- "$text" <<<"$out" || { echo "\"$text\" is not in: $out"; return 1; }
+}
+
+wait_for() {	# seconds, file...
+	local until=$((SECONDS + $1)) file
+	shift
+	while [ $SECONDS -le $until ]; do
+		for file in "$@"; do [ -e "$file" ] && return 0; done
+		sleep 0.05
+	done
+	echo "none of these after a while: $*"
+	return 1
+}
+
+# The kernel log is part of a test's result: empty when it begins (scripts/vm keeps all of it), without
+# complaints when it ends. "Tainted" and the like come with these.
+log_begin() { dmesg --clear; }
+log_is_clean() {
+	local bad
+	bad=$(dmesg --notime |
+		grep -E 'WARNING|BUG:|Oops|general protection|KASAN|possible circular|Bad page|Bad rss|Unused swap|swap_dup|swap_free|inconsistent lock|INFO: task .* blocked|UBSAN' | head -n 5)
+	[ -z "$bad" ] || { echo "kernel log: $bad"; return 1; }
+}
+
+swaps() { tail -n +2 /proc/swaps | wc -l; }
+
+results() {
+	echo "$passed passed, $failed failed"
+	[ $failed = 0 ]
+}
