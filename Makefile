@@ -88,11 +88,11 @@ check-unit: setup ## unit tests: no privileges, seconds
 
 check-vm: kernel ## kernel selftests and live programs in the VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
-	@scripts/vm --timeout 2600 -- scripts/vm-tests
+	@scripts/check-vm --timeout 2600
 
 check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
-	@scripts/vm --kernel $(BUILD)/kernel-debug/bzImage --mem 6G --timeout 5000 -- scripts/vm-tests
+	@scripts/check-vm --kernel $(BUILD)/kernel-debug/bzImage --mem 6G --timeout 10000
 
 .PHONY: demo shell bench
 demo: kernel ## a server in a container: snapshot, kill, restore, clone, audit
