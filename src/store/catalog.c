@@ -471,24 +471,27 @@ void catalog_free_rows(const struct table *t, void *rows, size_t nr)
 
 /* ---- images ------------------------------------------------------------------- */
 
-/* `ORDER BY` the primary key, or as they were added where that has none: the order in which rows are loaded. */
-static int primary_key(struct catalog *c, const struct table *t, sqlite3_str *sql, struct err *e)
+/*
+ * `ORDER BY` the primary key, or as they were added where that has none: the order in which rows are loaded.
+ * @keys takes a table and gives the columns of its key; it is prepared once for all tables.
+ */
+static int add_order(struct catalog *c, sqlite3_stmt *keys, const struct table *t, sqlite3_str *sql, struct err *e)
 {
-	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
 	int nr = 0, step;
-	int r = prepare(c, &stmt, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", e);
 
-	if (r < 0)
-		return r;
-	sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC);
-	while ((step = sqlite3_step(stmt)) == SQLITE_ROW)
-		sqlite3_str_appendf(sql, "%s\"%w\"", nr++ ? ", " : " ORDER BY ", sqlite3_column_text(stmt, 0));
+	sqlite3_bind_text(keys, 1, t->name, -1, SQLITE_STATIC);
+	while ((step = sqlite3_step(keys)) == SQLITE_ROW)
+		sqlite3_str_appendf(sql, "%s\"%w\"", nr++ ? ", " : " ORDER BY ", sqlite3_column_text(keys, 0));
 	if (step == SQLITE_DONE && nr == 0)
 		sqlite3_str_appendall(sql, " ORDER BY rowid");
-	return step == SQLITE_DONE ? 0 : fail(c, e, t->name);
+	if (step != SQLITE_DONE)
+		return fail(c, e, t->name);
+	sqlite3_reset(keys);
+	return 0;
 }
 
-static int load_table(struct catalog *c, const struct table *t, const char *id, struct image *img, struct err *e)
+static int load_table(struct catalog *c, sqlite3_stmt *keys, const struct table *t, const char *id, struct image *img,
+		      struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
 	_cleanup_sqlite_ char *sql = NULL;
@@ -498,7 +501,7 @@ static int load_table(struct catalog *c, const struct table *t, const char *id, 
 	sqlite3_str_appendall(s, "SELECT ");
 	add_columns(s, t);
 	sqlite3_str_appendf(s, " FROM \"%w\" WHERE snapshot_id = ?", t->name);
-	r = primary_key(c, t, s, e);
+	r = add_order(c, keys, t, s, e);
 	sql = sqlite3_str_finish(s);
 	r = r ?: prepare(c, &stmt, sql, e);
 	if (r == 0)
@@ -512,12 +515,19 @@ static int load_table(struct catalog *c, const struct table *t, const char *id, 
 
 int catalog_load_image(struct catalog *c, const char *id, struct image *img, struct err *e)
 {
+	_cleanup_stmt_ sqlite3_stmt *keys = NULL;
 	size_t nr;
 	const struct table *const *tables = image_tables(img, &nr);
-	int r = 0;
+	int r;
 
+	/* One transaction: one state of all tables, and locks are taken once instead of for each of them. */
+	r = prepare(c, &keys, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", e) ?:
+	    run_sql(c, "BEGIN", "begin to read", e);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; r == 0 && i < nr; i++)
-		r = load_table(c, tables[i], id, img, e);
+		r = load_table(c, keys, tables[i], id, img, e);
+	catalog_rollback(c);	/* nothing was written */
 	return r < 0 ? err_in(e, "snapshot %s", id) : 0;
 }
 
