@@ -11,11 +11,9 @@ groups=/sys/fs/cgroup
 suite=containers
 . "$top/tests/vm/lib.sh"
 
-populated() { grep -q 'populated 1' "$groups/$1/cgroup.events" 2>/dev/null; }
 end() {	# cgroup: its tasks, its volume, itself
 	[ -d "$groups/$1" ] || return 0
-	echo 1 >"$groups/$1/cgroup.kill"
-	while populated "$1"; do sleep 0.02; done
+	kill_all "$1"
 	$cpt unpin "$1" && rmdir "$groups/$1"
 }
 
@@ -44,7 +42,7 @@ start() {	# program cgroup; its directory is $work/run
 	rm -rf $work/run
 	mkdir -p $work/run
 	$cpt run --pid-levels 2 --output $work/output "$2" -- \
-		env -i PATH="$PATH" CPT_LIVE_DIR=$work/run CPT_LIVE_MODE=ns "$top/build/live/$1" >/dev/null &&
+		env -i PATH="$PATH" CPT_LIVE_DIR=$work/run CPT_LIVE_MODE=ns "$top/build/live/$1" >/dev/null 8>&- &&
 		wait_for 90 $work/run/ready $work/run/fail && [ ! -e $work/run/fail ]
 }
 
@@ -173,7 +171,7 @@ more_numbers() {
 	local from=$(numbers) i
 	for i in $(seq 600); do
 		[ "$(numbers)" -le $((from + 20)) ] || return 0
-		sleep 0.1
+		nap 0.1
 	done
 	echo "it stands still after $from numbers"
 	return 1
@@ -181,7 +179,7 @@ more_numbers() {
 pipeline() {
 	local id i
 	$cpt run --pid-levels 2 --output $work/output shell -- sh -c \
-		"i=0; while :; do i=\$((i + 1)); echo \$i; sleep 0.01; done | while read -r n; do echo \$n; done >$work/numbers" || return 1
+		"i=0; while :; do i=\$((i + 1)); echo \$i; sleep 0.01; done | while read -r n; do echo \$n; done >$work/numbers" 8>&- || return 1
 	for i in 1 2 3; do
 		more_numbers && id=$($cpt snapshot --kill shell) && end shell && $cpt restore "$id" && $cpt rm "$id" || return 1
 	done

@@ -30,7 +30,7 @@ sys.stdin.readline()
 print(hash(bytes(b)), flush=True)'
 	) <"$1" >"$2" &
 	exec 7>"$1"
-	until [ -s "$2" ]; do sleep 0.1; done
+	until [ -s "$2" ]; do nap 0.1; done
 	echo 16M >$group/memory.reclaim
 	[ "$(cat $group/memory.swap.current)" -gt 4000000 ] || { echo "nothing was swapped out"; return 1; }
 }
