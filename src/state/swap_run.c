@@ -230,25 +230,37 @@ static int process_get(struct live *l, struct live_process *p, int fd, struct ra
 	}
 }
 
-static bool run_is_kept(const struct live_process *p, const struct pagemap_swap_run *run, size_t *at)
+/* Where process_save_runs() is: runs and mappings are both in the order of addresses. */
+struct kept {
+	size_t at;
+	uint32_t flags;			/* of mapping @flags_of - 1: text is parsed once a mapping, not once a run */
+	size_t flags_of;
+};
+
+static bool run_is_kept(const struct live_process *p, const struct pagemap_swap_run *run, struct kept *k)
 {
 	const struct live_vma *v;
 
-	while (*at < p->nr_vmas && p->vmas[*at].end <= run->vaddr)
-		++*at;
-	if (*at == p->nr_vmas || run->flags & PM_SWAP_RUN_SHMEM)
+	while (k->at < p->nr_vmas && p->vmas[k->at].end <= run->vaddr)
+		k->at++;
+	if (k->at == p->nr_vmas || run->flags & PM_SWAP_RUN_SHMEM)
 		return false;
-	v = &p->vmas[*at];
+	v = &p->vmas[k->at];
 	/* See run_is_needed(); a run of zeroes over several mappings is kept if it begins in a file's. */
 	if (run->flags & PM_SWAP_RUN_ZERO && v->ino == 0 && run->vaddr + run->nr_pages * PAGE_SIZE <= v->end)
 		return false;
-	return !(vma_flags_parse(v->flags ?: "") & VMA_DROPPABLE);
+	if (k->flags_of != k->at + 1) {
+		k->flags = vma_flags_parse(v->flags ?: "");
+		k->flags_of = k->at + 1;
+	}
+	return !(k->flags & VMA_DROPPABLE);
 }
 
 static int process_save_runs(struct save *s, struct live_process *p, struct err *e)
 {
 	_cleanup_free_ struct pagemap_swap_run *runs = NULL, *merged = NULL;
-	size_t nr = 0, cap = 0, nr_merged = 0, cap_merged = 0, at = 0;
+	size_t nr = 0, cap = 0, nr_merged = 0, cap_merged = 0;
+	struct kept kept = { 0 };
 	_cleanup_fd_ int fd = -1;
 	struct range ranges[2];
 	size_t nr_ranges = ranges_of(p, ranges);
@@ -259,7 +271,7 @@ static int process_save_runs(struct save *s, struct live_process *p, struct err 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < nr; i++)
-		if (run_is_kept(p, &runs[i], &at))
+		if (run_is_kept(p, &runs[i], &kept))
 			runs_append(&merged, &nr_merged, &cap_merged, &runs[i]);
 	for (size_t i = 0; i < nr_merged; i++)
 		*(struct swap_run_row *)image_add(s->img, &swap_run_table) = (struct swap_run_row){
