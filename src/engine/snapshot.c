@@ -152,8 +152,8 @@ static int save_frozen(struct job *j, struct err *e)
 	int r;
 
 	save_begin(j, true);
-	/* Memory before footholds: what runs in a thread may touch its memory (rseq). */
-	r = memory_sync(&j->live, &j->written, e) ?: memory_save(&j->save, e) ?: open_footholds(&j->live, e) ?:
+	/* Memory before footholds: what runs in a thread may touch its memory (rseq); after all memfds are known. */
+	r = files_look(&j->save, e) ?: memory_sync(&j->live, &j->written, e) ?: memory_save(&j->save, e) ?: open_footholds(&j->live, e) ?:
 	    save_all(&j->save, e) ?: refuse_if_any(j, e);
 	if (r < 0)
 		return r;

@@ -74,15 +74,19 @@ bool epoll_parse_watch(const char *line, struct epoll_watch *ret)
 /* The open file that the @nth watch under number @w->fd of @f is for. */
 static struct open_file *watched_file(struct save *s, struct open_file *f, const struct epoll_watch *w, uint32_t nth)
 {
-	struct kcmp_epoll_slot slot = {
-		.efd = (uint32_t)f->fd, .tfd = (uint32_t)w->fd, .toff = nth,
-	};
+	struct kcmp_epoll_slot slot = { .tfd = (uint32_t)w->fd, .toff = nth };
+	pid_t pid, g_pid;
+	int fd;
 
+	pid = open_file_holder(f, &fd);
+	slot.efd = (uint32_t)fd;
 	for (size_t i = 0; i < s->live->nr_files; i++) {
 		struct open_file *g = s->live->files[i];
 
-		if (g->st.st_ino == w->ino && g->st.st_dev == w->dev &&
-		    syscall(SYS_kcmp, g->process->pid, f->process->pid, KCMP_EPOLL_TFD, g->fd, &slot) == 0)
+		if (g->st.st_ino != w->ino || g->st.st_dev != w->dev)
+			continue;
+		g_pid = open_file_holder(g, &fd);
+		if (syscall(SYS_kcmp, g_pid, pid, KCMP_EPOLL_TFD, fd, &slot) == 0)
 			return g;
 	}
 	return NULL;

@@ -99,6 +99,31 @@ static void refuse_unknown(struct save *s, struct open_file *f)
 		save_refuse(s, f->process, name, "close it", "cpt can't save files of this kind");
 }
 
+static int file_look(struct save *s, struct open_file *f, struct err *e)
+{
+	int r = f->flags & O_PATH ? 0 : open_file_get(f, e);
+
+	if (r < 0 || f->flags & O_PATH)
+		return r;
+	f->kind = kind_of(f);
+	return f->kind && f->kind->look ? f->kind->look(s, f, e) : 0;
+}
+
+static int in_open_file(const struct open_file *f, struct err *e)
+{
+	char name[256];
+
+	return err_in(e, "task %d (%s), %s", f->process->pid, f->process->comm, open_file_name(f, name));
+}
+
+int files_look(struct save *s, struct err *e)
+{
+	for (size_t i = 0; i < s->live->nr_files; i++)
+		if (file_look(s, s->live->files[i], e) < 0)
+			return in_open_file(s->live->files[i], e);
+	return 0;
+}
+
 static int file_save(struct save *s, struct open_file *f, struct err *e)
 {
 	struct file_row *row;
@@ -111,7 +136,7 @@ static int file_save(struct save *s, struct open_file *f, struct err *e)
 	r = open_file_get(f, e);
 	if (r < 0)
 		return r;
-	f->kind = kind_of(f);
+	f->kind = f->kind ?: kind_of(f);
 	if (!f->kind) {
 		refuse_unknown(s, f);
 		return 0;
@@ -126,7 +151,6 @@ static int file_save(struct save *s, struct open_file *f, struct err *e)
 
 int files_save(struct save *s, struct err *e)
 {
-	char name[256];
 	int r;
 
 	for (size_t i = 0; i < s->live->nr_files; i++) {
@@ -134,8 +158,7 @@ int files_save(struct save *s, struct err *e)
 
 		r = save_forgive(s, file_save(s, f, e), e);
 		if (r < 0)
-			return err_in(e, "task %d (%s), %s", f->process->pid, f->process->comm,
-				      open_file_name(f, name));
+			return in_open_file(f, e);
 	}
 	for (size_t i = 0; file_kinds[i]; i++) {
 		r = file_kinds[i]->save_finish ? file_kinds[i]->save_finish(s, e) : 0;
@@ -233,17 +256,17 @@ int files_restore(struct restore *r, struct err *e)
 	return 0;
 }
 
-static int file_connect(struct restore *r, const struct file_row *f, struct err *e)
+static int file_step(struct restore *r, const struct file_row *f,
+		     int (*step)(struct restore *r, const struct file_row *f, int fd, struct err *e), struct err *e)
 {
-	const struct file_kind *kind = kind_named(f->kind);
 	int back, ret, left;
 
-	if (!kind->connect)
+	if (!step)
 		return 0;
 	ret = namespace_enter(r, f->mount_ns, "mnt", &back, e);
 	if (ret < 0)
 		return ret;
-	ret = kind->connect(r, f, r->file_fds[f->file], e);
+	ret = step(r, f, r->file_fds[f->file], e);
 	left = namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e);
 	return ret ?: left;
 }
@@ -253,7 +276,10 @@ int files_connect(struct restore *r, struct err *e)
 	const struct file_row *f;
 
 	image_for_each(f, r->img, &file_table)
-		if (file_connect(r, f, e) < 0)
+		if (file_step(r, f, kind_named(f->kind)->connect, e) < 0)
+			return in_file(f, e);
+	image_for_each(f, r->img, &file_table)
+		if (file_step(r, f, kind_named(f->kind)->settle, e) < 0)
 			return in_file(f, e);
 	return 0;
 }

@@ -34,6 +34,8 @@ int files_finish(struct restore *r, struct err *e);
 
 extern const struct kind fd_kind;	/* saves rows of both, restores the descriptor tables */
 
+/* Find the open files of a stopped container that no task has; before its memory is saved. Called by the engine. */
+int files_look(struct save *s, struct err *e);
 /* Save every open file once through its kind; open all anew as cpt's own. Called by the engine. */
 int files_save(struct save *s, struct err *e);
 int files_restore(struct restore *r, struct err *e);

@@ -95,6 +95,9 @@ struct file_kind {
 	const struct table *const *tables;
 	/* Does @f belong to this kind? The first match in kinds.c order counts. */
 	bool (*match)(const struct open_file *f);
+	/* Of a stopped container, before anything else is saved: find open files that no task has, but @f holds
+	 * (live_add_in_flight()), and note what was seen on the way. They are looked into in their turn. */
+	int (*look)(struct save *s, struct open_file *f, struct err *e);
 	/* Add this kind's row(s); f->id is its key. Called once per open file description. */
 	int (*save)(struct save *s, struct open_file *f, struct err *e);
 	/* After every file was saved: what only the whole shows (the other end of a pipe, of a socket...). */
@@ -106,6 +109,8 @@ struct file_kind {
 	int (*open)(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e);
 	/* When all files are open: queued data, epoll targets, positions. */
 	int (*connect)(struct restore *r, const struct file_row *f, int fd, struct err *e);
+	/* When all are connected: what would have been in the way of that. */
+	int (*settle)(struct restore *r, const struct file_row *f, int fd, struct err *e);
 };
 
 extern const struct kind *const kinds[];		/* NULL-terminated, restore order */
@@ -157,6 +162,8 @@ struct restore {
  */
 int restore_keyed(const struct restore *r, const char *noun, int64_t number);
 void restore_set_keyed(struct restore *r, const char *noun, int64_t number, int fd);
+/* The same, handed over: it is not known under that number any more. */
+int restore_take_keyed(struct restore *r, const char *noun, int64_t number);
 /* Close all of @noun: those that tasks would notice if they were still open when they run (ends of pipes). */
 void restore_close_keyed(struct restore *r, const char *noun);
 

@@ -130,6 +130,14 @@ void restore_set_keyed(struct restore *r, const char *noun, int64_t number, int 
 	r->keyed[r->nr_keyed++] = (struct keyed){ noun, number, fd };
 }
 
+int restore_take_keyed(struct restore *r, const char *noun, int64_t number)
+{
+	for (size_t i = 0; i < r->nr_keyed; i++)
+		if (r->keyed[i].fd >= 0 && r->keyed[i].number == number && strcmp(r->keyed[i].noun, noun) == 0)
+			return take_fd(&r->keyed[i].fd);
+	return -1;
+}
+
 void restore_close_keyed(struct restore *r, const char *noun)
 {
 	for (size_t i = 0; i < r->nr_keyed; i++)

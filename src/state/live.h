@@ -19,7 +19,7 @@ struct open_file {
 	int64_t id;			/* dense from 0: column `file` everywhere */
 	const struct file_kind *kind;
 	struct live_process *process;	/* one that has it, */
-	int fd;				/* under this number */
+	int fd;				/* under this number; -1: it is in flight to a socket of that process (SCM_RIGHTS) */
 	struct stat st;
 	char *link;			/* what /proc/<pid>/fd/<fd> reads: "pipe:[17]", "/etc/passwd", "/x (deleted)" */
 	char *fdinfo;			/* whole text */
@@ -90,6 +90,15 @@ void live_free(struct live *l);
 struct live_process *live_find(struct live *l, pid_t pid);
 /* cpt's own descriptor of it, kept until live_free(). Negative errno on failure. */
 int open_file_get(struct open_file *f, struct err *e);
+/* The task that has it, and under which number: cpt itself if it is in flight. After open_file_get(); for kcmp(2). */
+pid_t open_file_holder(const struct open_file *f, int *ret_fd);
+/*
+ * An open file that is in flight to a socket of @p; cpt's descriptor @fd of it is taken over. Added to the others
+ * unless it is known already.
+ */
+int live_add_in_flight(struct live *l, struct live_process *p, int fd, struct open_file **ret, struct err *e);
+/* Can open files be in flight? Then a survey does not know all of them. */
+bool live_maybe_in_flight(const struct live *l);
 /* "descriptor 5 (pipe:[17])" in a static-size buffer, for refusals. */
 const char *open_file_name(const struct open_file *f, char buf[static 256]);
 /* Field of a status/fdinfo text: the text behind "Name:" (blanks skipped), or NULL. */

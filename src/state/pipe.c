@@ -109,7 +109,7 @@ static bool refuse_outside(struct save *s, struct open_file *f, const struct end
 	const char *end = n->readers ? "writes to" : "reads from";
 	char name[256], who[128];
 
-	if ((n->readers && n->writers) || other_end_gone(f))
+	if ((n->readers && n->writers) || other_end_gone(f) || (!s->frozen && live_maybe_in_flight(s->live)))
 		return false;
 	open_file_name(f, name);
 	if (outside_has(s->live, f->link, f->st.st_dev, f->st.st_ino, who, sizeof(who)))
@@ -118,7 +118,7 @@ static bool refuse_outside(struct save *s, struct open_file *f, const struct end
 	else if (f->link[0] != '/')
 		save_refuse(s, f->process, name, "wait until the descriptor has arrived where it was sent to",
 			    "somebody that is no task of the container %s it: perhaps its descriptor is on the way "
-			    "in a socket", end);
+			    "in a socket outside of the container", end);
 	else
 		return false;	/* a fifo that was opened before there was another end */
 	return true;

@@ -7,6 +7,7 @@
  * expired if it is over. Expirations that nobody has read are kept.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static int timerfd_save(struct save *s, struct open_file *f, struct err *e)
 	struct timerfd_info t;
 	struct timerfd_row *row;
 	struct itimerspec now;
-	char path[32];
+	char path[48];
 
 	/*
 	 * A periodic timer that has expired rests until it is read or asked for
@@ -89,8 +90,8 @@ static int timerfd_save(struct save *s, struct open_file *f, struct err *e)
 	 */
 	if (timerfd_gettime(f->own, &now) < 0)
 		return err_sys(e, "timerfd_gettime");
-	snprintf(path, sizeof(path), "fdinfo/%d", f->fd);
-	if (read_file_at(f->process->proc_fd, path, &fdinfo, NULL) < 0 || !timerfd_parse(fdinfo, &t))
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", f->own);
+	if (read_file_at(AT_FDCWD, path, &fdinfo, NULL) < 0 || !timerfd_parse(fdinfo, &t))
 		return err_set(e, -EBADMSG, "fdinfo does not tell a timerfd's state");
 	row = image_add(s->img, &timerfd_table);
 	*row = (struct timerfd_row){

@@ -73,7 +73,7 @@ static inline int world_save(struct world *w)
 	w->save.live = &w->live;
 	w->save.frozen = true;
 	w->save.img = image_new(tables, nr);
-	return files_save(&w->save, &w->err) ?: fd_kind.save_process(&w->save, &w->process, &w->err);
+	return files_look(&w->save, &w->err) ?: files_save(&w->save, &w->err) ?: fd_kind.save_process(&w->save, &w->process, &w->err);
 }
 
 static inline void world_kill(struct world *w)
