@@ -486,7 +486,7 @@ CREATE TABLE fd (
 	PRIMARY KEY (snapshot_id, files, fd)
 ) STRICT, WITHOUT ROWID;
 
--- Bytes that waited in pipes and sockets.
+-- Bytes that waited in pipes.
 CREATE TABLE bytes (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	bytes INTEGER NOT NULL,		-- key of the queue
@@ -583,19 +583,47 @@ CREATE TABLE unix_socket (
 	type INTEGER NOT NULL,		-- SOCK_*
 	peer INTEGER,			-- file that it is connected to; NULL: none
 	peer_gone INTEGER NOT NULL,	-- 1: the other end is closed; 2: with bytes never read
+	gone_path TEXT,			-- name of the closed end; NULL: none in the file system
+	gone_abstract BLOB,		-- ... in the abstract namespace
 	backlog INTEGER,			-- of a listening one; else NULL
 	accepted INTEGER NOT NULL,	-- 1: named by the socket that accepted it
+	pending INTEGER,		-- file of the listening socket that has yet to accept it; NULL: none
+	turn INTEGER NOT NULL,		-- from 0: when its turn to be accepted comes
 	path TEXT,			-- bound to; NULL: not in the file system
 	directory TEXT,			-- that a relative path starts from
-	mode INTEGER,			-- of the file at the path; NULL: there is none
+	moved TEXT,			-- where its file was moved to since; NULL: nowhere
+	mode INTEGER,			-- of the file; NULL: there is none
 	uid INTEGER,
 	gid INTEGER,
 	abstract BLOB,			-- name in the abstract namespace; NULL: none
 	owner_uid INTEGER NOT NULL,	-- of the socket itself
 	owner_gid INTEGER NOT NULL,
 	shutdown INTEGER NOT NULL,	-- 1: receiving, 2: sending, 3: both
-	bytes INTEGER,			-- what waits (bytes.bytes); NULL: nothing
 	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- What waits in unix sockets: datagrams and packets, and of streams runs of bytes from one sender.
+CREATE TABLE unix_message (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,		-- the socket
+	message INTEGER NOT NULL,	-- from 0, in the order they came
+	data BLOB NOT NULL,
+	from_path TEXT,			-- name of a datagram's sender; NULL: none in the file system
+	from_abstract BLOB,		-- ... in the abstract namespace
+	process INTEGER,		-- the sender, as SCM_CREDENTIALS tells it; NULL: nobody asked for it
+	uid INTEGER,
+	gid INTEGER,
+	PRIMARY KEY (snapshot_id, file, message)
+) STRICT;
+
+-- Descriptors in flight (SCM_RIGHTS); they come with the first byte of their message.
+CREATE TABLE unix_right (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,		-- the socket that they are in flight to
+	message INTEGER NOT NULL,
+	number INTEGER NOT NULL,	-- from 0
+	sent INTEGER NOT NULL,		-- the file in flight; it may be in no descriptor
+	PRIMARY KEY (snapshot_id, file, message, number)
 ) STRICT, WITHOUT ROWID;
 
 -- Socket options that are not the default.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Bytes that wait in a queue of the kernel (pipes, sockets): table `bytes`.
+ * Bytes that wait in a queue of the kernel (pipes): table `bytes`.
  *
  * These are the only contents that the catalog holds. They are at most what a
  * pipe or a socket buffer takes, are not memory of any task, and must be read

@@ -8,8 +8,7 @@
 #include "state/namespace.h"
 #include "state/path.h"
 
-/* Does @path, seen from the root directory @root, lead to @st? */
-static bool path_leads_to(int root, const char *path, const struct stat *st)
+bool path_leads_to(int root, const char *path, const struct stat *st)
 {
 	struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
 	struct stat there;

@@ -11,6 +11,9 @@
  */
 int path_save(struct save *s, struct open_file *f, char **ret, struct err *e);
 
+/* Does @path, seen from the root directory @root, lead to @st? */
+bool path_leads_to(int root, const char *path, const struct stat *st);
+
 /*
  * Open @path as @f was opened, without making or truncating anything, and make
  * sure that it is of the type that @format (S_IFMT part of a mode) says. In

@@ -5,9 +5,16 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "state/unix_socket.h"
+
+static void parse_icons(const struct rtattr *a, struct unix_diag *ret)
+{
+	ret->nr_icons = min(RTA_PAYLOAD(a) / sizeof(uint32_t), (size_t)UNIX_DIAG_MOST);
+	memcpy(ret->icons, RTA_DATA(a), ret->nr_icons * sizeof(uint32_t));
+}
 
 static void parse_attributes(const struct nlmsghdr *head, struct unix_diag *ret)
 {
@@ -15,7 +22,8 @@ static void parse_attributes(const struct nlmsghdr *head, struct unix_diag *ret)
 	const struct rtattr *a = (const struct rtattr *)(msg + 1);
 	unsigned int left = head->nlmsg_len - NLMSG_LENGTH(sizeof(*msg));
 
-	*ret = (struct unix_diag){ .state = msg->udiag_state };
+	memset(ret, 0, sizeof(*ret));
+	ret->state = msg->udiag_state;
 	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		const void *data = RTA_DATA(a);
 
@@ -27,11 +35,13 @@ static void parse_attributes(const struct nlmsghdr *head, struct unix_diag *ret)
 		} else if (a->rta_type == UNIX_DIAG_RQLEN) {
 			ret->pending = ((const struct unix_diag_rqlen *)data)->udiag_rqueue;
 			ret->backlog = ((const struct unix_diag_rqlen *)data)->udiag_wqueue;
+		} else if (a->rta_type == UNIX_DIAG_ICONS) {
+			parse_icons(a, ret);
 		}
 	}
 }
 
-int unix_diag_ask(ino_t ino, struct unix_diag *ret, struct err *e)
+static int ask_for(ino_t ino, uint32_t show, struct unix_diag *ret, struct err *e)
 {
 	_cleanup_fd_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	struct {
@@ -41,13 +51,13 @@ int unix_diag_ask(ino_t ino, struct unix_diag *ret, struct err *e)
 		.head = { sizeof(ask), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0 },
 		.req = {
 			.sdiag_family = AF_UNIX, .udiag_states = ~0U, .udiag_ino = (uint32_t)ino,
-			.udiag_show = UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN,
+			.udiag_show = show,
 			.udiag_cookie = { ~0U, ~0U },	/* any */
 		},
 	};
 	union {
 		struct nlmsghdr head;
-		char space[4096];
+		char space[8192];
 	} answer;
 	ssize_t n;
 
@@ -66,4 +76,14 @@ int unix_diag_ask(ino_t ino, struct unix_diag *ret, struct err *e)
 	}
 	parse_attributes(&answer.head, ret);
 	return 0;
+}
+
+int unix_diag_ask(ino_t ino, struct unix_diag *ret, struct err *e)
+{
+	const uint32_t show = UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN;
+	int r = ask_for(ino, show, ret, e);
+
+	if (r < 0 || ret->state != TCP_LISTEN || !ret->pending || ret->pending > UNIX_DIAG_MOST)
+		return r;
+	return ask_for(ino, show | UDIAG_SHOW_ICONS, ret, e);
 }

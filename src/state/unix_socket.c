@@ -1,32 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Unix sockets, saving: table `unix_socket`. Stream, datagram and seqpacket
- * sockets, connected to one another inside the container, listening, or
- * neither. What waits to be received is read by peeking.
+ * sockets, connected to one another inside the container, listening, waiting
+ * to be accepted, or none of these. What waits in them is in unix_message.c.
  *
- * Two things are lost, since nothing tells them: an empty datagram that an
- * earlier snapshot has peeked at, and whom SO_PEERCRED names (it will be cpt).
+ * Whom SO_PEERCRED names is lost, since nothing but the task itself could set
+ * it: it will be cpt.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include "state/bytes.h"
 #include "state/file_kinds.h"
 #include "state/namespace.h"
 #include "state/outside.h"
 #include "state/socket.h"
 #include "state/unix_socket.h"
-
-#ifndef SIOCUNIXFILE
-#define SIOCUNIXFILE (SIOCPROTOPRIVATE + 0)	/* include/uapi/linux/un.h: an O_PATH descriptor of the socket's file */
-#endif
 
 #define ROW struct unix_socket_row
 static const struct column unix_socket_columns[] = {
@@ -34,10 +26,15 @@ static const struct column unix_socket_columns[] = {
 	INT_COLUMN(ROW, type, 1, 5),
 	INT_COLUMN_OR_NULL(ROW, peer, 0, INT32_MAX),
 	INT_COLUMN(ROW, peer_gone, 0, 2),
+	TEXT_COLUMN_OR_NULL(ROW, gone_path, 108),
+	BLOB_COLUMN_OR_NULL(ROW, gone_abstract, 107),
 	INT_COLUMN_OR_NULL(ROW, backlog, 0, UINT32_MAX),
 	INT_COLUMN(ROW, accepted, 0, 1),
+	INT_COLUMN_OR_NULL(ROW, pending, 0, INT32_MAX),
+	INT_COLUMN(ROW, turn, 0, INT32_MAX),
 	TEXT_COLUMN_OR_NULL(ROW, path, 108),
 	TEXT_COLUMN_OR_NULL(ROW, directory, 4095),
+	TEXT_COLUMN_OR_NULL(ROW, moved, 107),
 	INT_COLUMN_OR_NULL(ROW, mode, 0, 07777),
 	INT_COLUMN_OR_NULL(ROW, uid, 0, UINT32_MAX),
 	INT_COLUMN_OR_NULL(ROW, gid, 0, UINT32_MAX),
@@ -45,9 +42,13 @@ static const struct column unix_socket_columns[] = {
 	INT_COLUMN(ROW, owner_uid, 0, UINT32_MAX),
 	INT_COLUMN(ROW, owner_gid, 0, UINT32_MAX),
 	INT_COLUMN(ROW, shutdown, 0, 3),
-	INT_COLUMN_OR_NULL(ROW, bytes, 0, INT32_MAX),
 };
 const struct table unix_socket_table = TABLE("unix_socket", ROW, unix_socket_columns);
+
+ROW *unix_socket_row_of(const struct image *img, int64_t file)
+{
+	return image_find(img, &unix_socket_table, offsetof(ROW, file), file);
+}
 
 static bool unix_socket_match(const struct open_file *f)
 {
@@ -63,116 +64,7 @@ static void refuse(struct save *s, const struct open_file *f, const char *advice
 	save_refuse(s, f->process, open_file_name(f, name), advice, "%s", why);
 }
 
-/* ---- name ------------------------------------------------------------- */
-
-/* The file at the path: where it is and whose. Opened by SIOCUNIXFILE, so it is the right one wherever it is. */
-static int save_socket_file(struct save *s, struct open_file *f, ROW *row, struct err *e)
-{
-	_cleanup_fd_ int fd = ioctl(f->own, SIOCUNIXFILE);
-	_cleanup_free_ char *where = NULL;
-	size_t len, tail = strlen(row->path);
-	struct stat st;
-	char link[32];
-	int r;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, "ioctl(SIOCUNIXFILE)");
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	r = read_link_at(AT_FDCWD, link, &where);
-	if (r < 0)
-		return err_ret(e, r, "find the path of a socket");
-	row->uid = st.st_uid;
-	row->gid = st.st_gid;
-	row->mode = st.st_nlink ? st.st_mode & 07777 : COLUMN_NULL;
-	if (row->path[0] == '/')
-		return 0;
-	len = strlen(where);
-	if (len <= tail || strcmp(where + len - tail, row->path) != 0 || where[len - tail - 1] != '/') {
-		refuse(s, f, "bind it to an absolute path", "it is bound to a relative path that has changed since");
-		return 0;
-	}
-	where[len - tail] = 0;
-	row->directory = image_strdup(s->img, where);
-	return 0;
-}
-
-static int save_name(struct save *s, struct open_file *f, ROW *row, struct err *e)
-{
-	struct sockaddr_un addr;
-	socklen_t len = sizeof(addr);
-	char path[sizeof(addr.sun_path) + 1] = "";
-	size_t n;
-
-	row->mode = row->uid = row->gid = COLUMN_NULL;
-	if (getsockname(f->own, (struct sockaddr *)&addr, &len) < 0)
-		return err_sys(e, "getsockname");
-	if (len <= offsetof(struct sockaddr_un, sun_path))
-		return 0;
-	n = len - offsetof(struct sockaddr_un, sun_path);
-	if (addr.sun_path[0] == 0) {
-		row->abstract = image_blob(s->img, addr.sun_path + 1, n - 1);
-		return 0;
-	}
-	memcpy(path, addr.sun_path, min(n, sizeof(addr.sun_path)));
-	row->path = image_strdup(s->img, path);
-	return save_socket_file(s, f, row, e);
-}
-
-/* ---- queue ------------------------------------------------------------ */
-
-/* Returns how long a message was added (1 for an empty one, too), 0 at the end. */
-static int save_message(struct save *s, struct open_file *f, ROW *row, char *buf, struct err *e)
-{
-	struct sockaddr_un from;
-	struct iovec io = { buf, BYTES_LONGEST_PART };
-	struct msghdr msg = {
-		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &io, .msg_iovlen = 1,
-	};
-	ssize_t n = recvmsg(f->own, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC);
-
-	if (n < 0)
-		return errno == EAGAIN ? 0 : err_sys(e, "peek at what waits in the socket");
-	if (n == 0 && (row->type == SOCK_STREAM || (row->type == SOCK_SEQPACKET && (row->shutdown & 1))))
-		return 0;
-	if (n > BYTES_LONGEST_PART)
-		return err_set(e, -EFBIG, "a message of %zd bytes waits", n);
-	if (row->type == SOCK_DGRAM && msg.msg_namelen > sizeof(sa_family_t) && row->peer_inode <= 0) {
-		refuse(s, f, "let it be received first", "a datagram waits that came from a named socket");
-		return 0;
-	}
-	if (row->bytes == COLUMN_NULL)
-		row->bytes = bytes_new(s);
-	bytes_add(s, row->bytes, buf, (size_t)n);
-	return max((int)n, 1);
-}
-
-static int save_queue(struct save *s, struct open_file *f, ROW *row, struct err *e)
-{
-	_cleanup_free_ char *buf = xmalloc(BYTES_LONGEST_PART);	/* untouched pages cost nothing */
-	socklen_t len = sizeof(int);
-	int old, zero = 0, passes = 0, left = INT_MAX, r;
-
-	/* At the end of a stream a receive would take a waiting error (ECONNRESET) away: don't go there. */
-	if (row->type == SOCK_STREAM && ioctl(f->own, SIOCINQ, &left) < 0)
-		return err_sys(e, "ioctl(SIOCINQ)");
-	/* With SO_PEEK_OFF each peek goes on where the last one ended. */
-	if (getsockopt(f->own, SOL_SOCKET, SO_PEEK_OFF, &old, &len) < 0 ||
-	    getsockopt(f->own, SOL_SOCKET, SO_PASSCRED, &passes, &len) < 0 ||
-	    setsockopt(f->own, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero)) < 0)
-		return err_sys(e, "set SO_PEEK_OFF");
-	for (r = 0; left > 0 && (r = save_message(s, f, row, buf, e)) > 0; )
-		left -= row->type == SOCK_STREAM ? r : 0;
-	if (setsockopt(f->own, SOL_SOCKET, SO_PEEK_OFF, &old, sizeof(old)) < 0 && r == 0)
-		r = err_sys(e, "set SO_PEEK_OFF back to %d", old);
-	if (passes && row->bytes != COLUMN_NULL)
-		refuse(s, f, "let it be received first",
-		       "bytes wait in it along with their sender's credentials (SO_PASSCRED)");
-	return min(r, 0);
-}
-
 /* ---- one socket ------------------------------------------------------- */
-
-#define STATE_LISTENING 10	/* TCP_LISTEN in include/net/tcp_states.h, which unix sockets use too */
 
 static bool has_error(const struct open_file *f)
 {
@@ -181,57 +73,70 @@ static bool has_error(const struct open_file *f)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
-static bool refuse_in_flight(struct save *s, struct open_file *f, const struct unix_diag *diag)
+static bool has_urgent(const struct open_file *f)
 {
 	struct pollfd p = { .fd = f->own, .events = POLLPRI };
-	int domain, type, protocol;
 
-	socket_is(f, &domain, &type, &protocol);
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLPRI);
+}
+
+bool unix_socket_refuses(const struct open_file *f, int type)
+{
 	/* Receiving messages, even peeking at them, takes the error away (__skb_try_recv_datagram()). */
+	return (type != SOCK_STREAM && has_error(f)) || has_urgent(f);
+}
+
+static void refuse_waiting(struct save *s, struct open_file *f, int type, const struct unix_diag *diag)
+{
 	if (type != SOCK_STREAM && has_error(f))
 		refuse(s, f, "let it be received first", "an error waits in it to be reported");
-	else if (text_number(f->fdinfo, "scm_fds", 10, 0))
-		refuse(s, f, "let them be received first", "descriptors are on the way to it (SCM_RIGHTS)");
-	else if (diag->state == STATE_LISTENING && diag->pending)
-		refuse(s, f, "let it accept them first", "connections wait to be accepted");
-	else if (poll(&p, 1, 0) == 1 && (p.revents & POLLPRI))
+	else if (has_urgent(f))
 		refuse(s, f, "let it be received first", "out-of-band data waits in it");
-	else
-		return false;
-	return true;
+	else if (diag->state == TCP_LISTEN && diag->pending > UNIX_DIAG_MOST)
+		refuse(s, f, "let it accept some first", "too many connections wait to be accepted");
+}
+
+static int save_gone(struct save *s, struct open_file *f, ROW *row, struct err *e)
+{
+	struct sockaddr_un addr;
+	socklen_t len = sizeof(addr);
+
+	row->peer_gone = has_error(f) ? 2 : 1;
+	if (getpeername(f->own, (struct sockaddr *)&addr, &len) < 0)
+		return err_sys(e, "getpeername");
+	unix_name_of(s->img, &addr, len, &row->gone_path, &row->gone_abstract);
+	return 0;
 }
 
 static int unix_socket_save(struct save *s, struct open_file *f, struct err *e)
 {
 	ROW row = {
-		.file = f->id, .peer = COLUMN_NULL, .backlog = COLUMN_NULL, .bytes = COLUMN_NULL,
+		.file = f->id, .peer = COLUMN_NULL, .backlog = COLUMN_NULL, .pending = COLUMN_NULL,
 		.inode = (int64_t)f->st.st_ino, .owner_uid = f->st.st_uid, .owner_gid = f->st.st_gid,
 	};
 	struct unix_diag diag;
 	int domain, type, protocol, r;
-	bool refused;
 
 	socket_is(f, &domain, &type, &protocol);
 	row.type = type;
-	r = unix_diag_ask(f->st.st_ino, &diag, e) ?: save_name(s, f, &row, e) ?:
+	r = unix_diag_ask(f->st.st_ino, &diag, e) ?: unix_name_save(s, f, &row, e) ?:
 	    namespace_of(s, f->process, "mnt", &file_row_of(s, f)->mount_ns, e);
 	if (r < 0)
 		return r;
-	refused = refuse_in_flight(s, f, &diag);
-	if (diag.state == STATE_LISTENING)
+	refuse_waiting(s, f, type, &diag);
+	if (diag.state == TCP_LISTEN) {
 		row.backlog = diag.backlog;
+		row.icons = image_blob(s->img, diag.icons, diag.nr_icons * sizeof(*diag.icons));
+	}
 	row.shutdown = diag.shutdown;
 	row.peer_inode = diag.has_peer ? (int64_t)diag.peer : -1;
 	/*
 	 * A closed end has no inode any more, and one that waits for accept(2) has none yet:
 	 * there not both ways are shut down (3, sock_diag's RCV_SHUTDOWN | SEND_SHUTDOWN).
 	 */
-	if (diag.has_peer && diag.peer == 0 && type != SOCK_DGRAM && diag.shutdown != 3)
-		refuse(s, f, "let it be accepted first", "its connection waits to be accepted");
-	else if (diag.has_peer && diag.peer == 0)
-		row.peer_gone = has_error(f) ? 2 : 1;
-	if (s->frozen && !refused && diag.state != STATE_LISTENING) {
-		r = save_queue(s, f, &row, e);
+	row.unaccepted = diag.has_peer && diag.peer == 0 && type != SOCK_DGRAM && diag.shutdown != 3;
+	if (diag.has_peer && diag.peer == 0 && !row.unaccepted) {
+		r = save_gone(s, f, &row, e);
 		if (r < 0)
 			return r;
 	}
@@ -239,62 +144,153 @@ static int unix_socket_save(struct save *s, struct open_file *f, struct err *e)
 	return socket_save_options(s, f, e);
 }
 
-/* ---- all sockets: who is connected to whom ----------------------------- */
+/* ---- connections that wait to be accepted ------------------------------- */
 
-static bool same_name(const ROW *a, const ROW *b)
+static struct open_file *file_of(struct save *s, const ROW *row)
 {
-	if (a->path && b->path)
-		return strcmp(a->path, b->path) == 0 && !a->directory == !b->directory &&
-		       (!a->directory || strcmp(a->directory, b->directory) == 0);
-	return a->abstract.data && b->abstract.data && a->abstract.len == b->abstract.len &&
-	       memcmp(a->abstract.data, b->abstract.data, a->abstract.len) == 0;
+	return s->live->files[row->file];
 }
 
-static bool is_named(const ROW *row)
+static ROW *row_with_inode(struct save *s, int64_t inode)
 {
-	return row->path || row->abstract.data;
+	return inode > 0 ? image_find(s->img, &unix_socket_table, offsetof(ROW, inode), inode) : NULL;
 }
+
+/* A path leads to a socket in one mount namespace only. */
+static bool same_mounts(struct save *s, const ROW *a, const ROW *b)
+{
+	return file_row_of(s, file_of(s, a))->mount_ns == file_row_of(s, file_of(s, b))->mount_ns;
+}
+
+static void save_pending(struct save *s, const ROW *listener, ROW *row, size_t turn)
+{
+	int sent = 0;
+
+	row->pending = listener->file;
+	row->turn = (int64_t)turn;
+	row->unaccepted = false;
+	row->peer_gone = 0;
+	row->gone_path = NULL;
+	row->gone_abstract = (struct blob){ 0 };
+	/* The other end is in no descriptor yet, so what was sent to it can't be looked at. */
+	if (ioctl(file_of(s, row)->own, SIOCOUTQ, &sent) < 0 || sent)
+		refuse(s, file_of(s, row), "let its connection be accepted first",
+		       "it has sent something through a connection that waits to be accepted");
+	if (!same_mounts(s, listener, row))
+		refuse(s, file_of(s, row), "let its connection be accepted first",
+		       "its connection waits to be accepted by a socket of another mount namespace");
+}
+
+static void save_icons(struct save *s, const ROW *listener)
+{
+	const uint32_t *inodes = listener->icons.data;
+
+	for (size_t i = 0; i < listener->icons.len / sizeof(*inodes); i++) {
+		ROW *row = row_with_inode(s, inodes[i]);
+
+		if (row)
+			save_pending(s, listener, row, i);
+		else if (inodes[i] == 0)
+			refuse(s, file_of(s, listener), "let it accept them first",
+			       "a connection waits to be accepted whose other end is closed: what it sent can't be looked at");
+		else if (s->frozen || !live_maybe_in_flight(s->live))
+			refuse(s, file_of(s, listener), "let it accept them first",
+			       "a connection waits to be accepted whose other end is outside of the container");
+	}
+}
+
+/* ---- who is connected to whom ------------------------------------------- */
 
 static bool listener_has_name(struct save *s, const ROW *row)
 {
 	const ROW *l;
 
 	image_for_each(l, s->img, &unix_socket_table)
-		if (l->backlog != COLUMN_NULL && same_name(l, row))
+		if (l->backlog != COLUMN_NULL && l->type == row->type && unix_same_name(l, row))
 			return true;
 	return false;
 }
 
 static void refuse_peer(struct save *s, const ROW *row)
 {
-	struct open_file *f = s->live->files[row->file];
+	struct open_file *f = file_of(s, row);
 	char link[32], name[256], who[128];
 
+	if (!s->frozen && live_maybe_in_flight(s->live))
+		return;
 	snprintf(link, sizeof(link), "socket:[%ld]", row->peer_inode);
 	open_file_name(f, name);
 	if (outside_has(s->live, link, f->st.st_dev, (ino_t)row->peer_inode, who, sizeof(who)))
 		save_refuse(s, f->process, name, "run both in the container, or close the connection",
 			    "its other end (%s) is in %s, outside of the container", link, who);
 	else
-		save_refuse(s, f->process, name, "let the connection be accepted or received first",
-			    "its other end (%s) is in no task: it waits to be accepted, or is on the way in a socket",
+		save_refuse(s, f->process, name, "let the connection be received first",
+			    "its other end (%s) is in no task: it is on the way in a socket outside of the container",
 			    link);
 }
 
-/* Can something be sent to it by its name? */
-static bool is_reachable(const ROW *row)
+/* Will what waits in datagram socket @row be restored as it came? */
+static void check_datagrams(struct save *s, const ROW *row, const ROW *peer)
 {
-	return row->path ? row->mode != COLUMN_NULL && !row->directory : is_named(row);
+	const ROW gone = { .path = row->gone_path, .abstract = row->gone_abstract };
+
+	if (!unix_message_waits(s->img, row->file))
+		return;
+	if (row->peer_gone || unix_socket_is_pair(s->img, row)) {
+		if (!unix_message_all_from(s->img, row, row->peer_gone ? &gone : peer))
+			refuse(s, file_of(s, row), "let it be received first",
+			       "datagrams wait in it that came neither from its other end nor under its name");
+	} else if (!unix_is_named(row)) {
+		refuse(s, file_of(s, row), "let it be received first",
+		       "datagrams wait in a socket that has no name to send them to");
+	}
 }
 
 /* A datagram socket may send to one that does not know of it; that is connected again by name. */
 static void check_one_way(struct save *s, const ROW *row, const ROW *peer)
 {
-	struct open_file *f = s->live->files[row->file];
+	if (!unix_is_named(peer))
+		refuse(s, file_of(s, row), "give the other one a name (bind(2))",
+		       "the socket that it is connected to has no name to be reached by");
+	else if (peer->path && !same_mounts(s, row, peer))
+		refuse(s, file_of(s, row), "run both in the same mount namespace",
+		       "the socket that it is connected to is in another mount namespace");
+}
 
-	if (!is_reachable(peer))
-		refuse(s, f, "keep the path that it is bound to",
-		       "the socket that it is connected to can't be reached by a name");
+/* The name of a closed end must be free for one that takes its place for a moment. */
+static void check_gone(struct save *s, const ROW *row)
+{
+	const ROW *other;
+
+	image_for_each(other, s->img, &unix_socket_table)
+		if (row->gone_abstract.data && other->abstract.data && other->type == row->type &&
+		    other->abstract.len == row->gone_abstract.len && !other->accepted && other->backlog == COLUMN_NULL &&
+		    memcmp(other->abstract.data, row->gone_abstract.data, other->abstract.len) == 0)
+			refuse(s, file_of(s, row), "close it",
+			       "its other end is closed, and another socket has the name that it had");
+}
+
+static void save_connection(struct save *s, ROW *row)
+{
+	const ROW *peer = row_with_inode(s, row->peer_inode);
+
+	if (row->peer_inode <= 0) {
+		row->accepted = row->type != SOCK_DGRAM && row->peer_gone && listener_has_name(s, row);
+		if (row->unaccepted && (s->frozen || !live_maybe_in_flight(s->live)))
+			refuse(s, file_of(s, row), "let it be accepted first",
+			       "its connection waits to be accepted outside of the container");
+		return;
+	}
+	if (!peer) {
+		refuse_peer(s, row);
+		return;
+	}
+	row->peer = peer->file;
+	/* accept(2) makes its socket after the one that connects. */
+	if (row->type != SOCK_DGRAM)
+		row->accepted = unix_is_named(row) &&
+				(!unix_is_named(peer) || listener_has_name(s, row) ||
+				 (!listener_has_name(s, peer) && row->inode > peer->inode));
 }
 
 static int unix_socket_save_finish(struct save *s, struct err *e)
@@ -302,43 +298,34 @@ static int unix_socket_save_finish(struct save *s, struct err *e)
 	ROW *row;
 
 	(void)e;
+	image_for_each(row, s->img, &unix_socket_table)
+		save_icons(s, row);
+	image_for_each(row, s->img, &unix_socket_table)
+		save_connection(s, row);
 	image_for_each(row, s->img, &unix_socket_table) {
-		ROW *peer;
+		const ROW *peer = row_with_inode(s, row->peer_inode);
 
-		peer = row->peer_inode > 0 ? image_find(s->img, &unix_socket_table, offsetof(ROW, inode), row->peer_inode)
-					   : NULL;
-		if (row->type == SOCK_DGRAM && row->bytes != COLUMN_NULL && !row->peer_gone &&
-		    !(peer && peer->peer_inode == row->inode) && !is_reachable(row))
-			refuse(s, s->live->files[row->file], "let it be received first",
-			       "datagrams wait in a socket that has no name to send them to");
-		if (row->peer_inode <= 0) {
-			row->accepted = row->type != SOCK_DGRAM && row->peer_gone && listener_has_name(s, row);
+		if (row->peer_gone)
+			check_gone(s, row);
+		if (row->type != SOCK_DGRAM)
 			continue;
-		}
-		if (!peer) {
-			refuse_peer(s, row);
-			continue;
-		}
-		row->peer = peer->file;
-		if (row->type == SOCK_DGRAM) {
-			if (peer->peer_inode != row->inode)
-				check_one_way(s, row, peer);
-			continue;
-		}
-		/* accept(2) makes its socket after the one that connects. */
-		row->accepted = is_named(row) && (!is_named(peer) || listener_has_name(s, row) ||
-						  (!listener_has_name(s, peer) && row->inode > peer->inode));
+		check_datagrams(s, row, peer);
+		if (peer && !unix_socket_is_pair(s->img, row))
+			check_one_way(s, row, peer);
 	}
 	return 0;
 }
 
 const struct file_kind unix_socket_kind = {
 	.name = "unix_socket",
-	.tables = (const struct table *const[]){ &unix_socket_table, &socket_option_table, NULL },
+	.tables = (const struct table *const[]){ &unix_socket_table, &unix_message_table, &unix_right_table,
+						 &socket_option_table, NULL },
 	.match = unix_socket_match,
+	.look = unix_message_look,
 	.save = unix_socket_save,
 	.save_finish = unix_socket_save_finish,
 	.check = unix_socket_check,
 	.open = unix_socket_open,
 	.connect = unix_socket_connect,
+	.settle = unix_socket_settle,
 };

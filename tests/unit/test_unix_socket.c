@@ -266,60 +266,129 @@ static void test_relative_path(void **state)
 	unlink(a.sun_path);
 }
 
-static void make_in_flight(void)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
-	struct iovec io = { (char []){ "x" }, 1 };
-	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	int p[2], null = 0;
-
-	memcpy(CMSG_DATA(&control.head), &null, sizeof(null));
-	expect(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0 && sendmsg(3, &msg, 0) == 1);
-}
-
-static void make_pending(void)
+/* What the closed one has sent can't be looked at before it is accepted. */
+static void make_pending_closed(void)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "\0cpt-pending" };
 
-	make_listening_only();
-	unlink(path_name("busy").sun_path);
-	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 4 && bind(4, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(4, 1) == 0);
-	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 5 && connect(5, (struct sockaddr *)&a, sizeof(a)) == 0);
-	close(5);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 3 && bind(3, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(3, 1) == 0);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 4 && connect(4, (struct sockaddr *)&a, sizeof(a)) == 0);
+	close(4);
 }
 
-/* The end of the connection that waits has no inode yet, as one that is closed. */
-static void make_not_accepted(void)
+static void make_pending_sent(void)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "\0cpt-pending" };
 
-	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 3);
-	expect(bind(3, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(3, 1) == 0);
-	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 4);
-	expect(connect(4, (struct sockaddr *)&a, sizeof(a)) == 0);
-}
-
-static void test_not_accepted_is_not_gone(void **state)
-{
-	struct world w;
-
-	(void)state;
-	world_begin(&w, make_not_accepted);
-	assert_int_equal(world_save(&w), 0);
-	assert_int_equal(w.save.nr_refusals, 2);
-	assert_non_null(strstr(w.save.refusals[0].reason, "connections wait to be accepted"));
-	assert_non_null(strstr(w.save.refusals[1].reason, "its connection waits to be accepted"));
-	world_end(&w);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 3 && bind(3, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(3, 1) == 0);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 4 && connect(4, (struct sockaddr *)&a, sizeof(a)) == 0);
+	expect(write(4, "early", 5) == 5);
 }
 
 static void test_refusals(void **state)
 {
 	(void)state;
-	world_refused(make_in_flight, "on the way");
-	world_refused(make_pending, "wait to be accepted");
+	world_refused(make_pending_closed, "whose other end is closed");
+	world_refused(make_pending_sent, "it has sent something");
+}
+
+/* 3 listens, removed since; 4, 5 and 6 wait to be accepted, 5 under a name of its own, 6 shut down one way. */
+static void make_pending(void)
+{
+	struct sockaddr_un a = path_name("pending"), b = { .sun_family = AF_UNIX, .sun_path = "\0cpt-client" };
+
+	expect(socket(AF_UNIX, SOCK_SEQPACKET, 0) == 3 && bind(3, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(3, 5) == 0);
+	for (int fd = 4; fd <= 6; fd++) {
+		expect(socket(AF_UNIX, SOCK_SEQPACKET, 0) == fd);
+		if (fd == 5)
+			expect(bind(5, (struct sockaddr *)&b, offsetof(struct sockaddr_un, sun_path) + 11) == 0);
+		expect(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	}
+	expect(shutdown(6, SHUT_WR) == 0 && listen(3, 1) == 0 && unlink(a.sun_path) == 0);
+}
+
+static void test_pending(void **state)
+{
+	struct sockaddr_un a = path_name("pending");
+	struct world w;
+	char buf[16];
+
+	(void)state;
+	world_turn(&w, make_pending);
+	assert_int_equal(access(a.sun_path, F_OK), -1);
+	expect_name(world_fd(&w, 3), false, a.sun_path, strlen(a.sun_path));
+	for (int fd = 4; fd <= 6; fd++) {
+		int accepted = accept(world_fd(&w, 3), NULL, NULL);
+
+		assert_true(accepted >= 0);
+		expect_name(world_fd(&w, fd), true, a.sun_path, strlen(a.sun_path));
+		expect_name(accepted, false, a.sun_path, strlen(a.sun_path));
+		expect_name(accepted, true, "\0cpt-client", fd == 5 ? 11 : 0);
+		assert_int_equal(write(accepted, &fd, sizeof(fd)), sizeof(fd));
+		assert_int_equal(read(world_fd(&w, fd), buf, sizeof(buf)), sizeof(fd));
+		assert_memory_equal(buf, &fd, sizeof(fd));
+		if (fd == 6)
+			assert_int_equal(read(accepted, buf, sizeof(buf)), 0);
+		close(accepted);
+	}
+	world_end(&w);
+}
+
+/*
+ * 3 is bound to a path that was removed, then 4 to the same again; 5 to one that was moved. 6's other end was
+ * bound to a path, 7's connection was accepted at a path by one that is closed, and 8's by one that still listens.
+ */
+static void make_odd_names(void)
+{
+	struct sockaddr_un a = path_name("twice"), b = path_name("moved.tmp"), to = path_name("moved"), c = path_name("c");
+	struct sockaddr_un d = { .sun_family = AF_UNIX, .sun_path = "\0cpt-alive" };
+	int p[2];
+
+	expect(socket(AF_UNIX, SOCK_DGRAM, 0) == 3 && bind(3, (struct sockaddr *)&a, sizeof(a)) == 0);
+	unlink(a.sun_path);
+	expect(socket(AF_UNIX, SOCK_DGRAM, 0) == 4 && bind(4, (struct sockaddr *)&a, sizeof(a)) == 0);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 5 && bind(5, (struct sockaddr *)&b, sizeof(b)) == 0 && listen(5, 1) == 0);
+	expect(rename(b.sun_path, to.sun_path) == 0);
+	expect(socketpair(AF_UNIX, SOCK_DGRAM, 0, p) == 0 && p[0] == 6 && bind(p[1], (struct sockaddr *)&c, sizeof(c)) == 0);
+	expect(write(p[1], "bye", 3) == 3 && close(p[1]) == 0 && unlink(c.sun_path) == 0);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 7 && socket(AF_UNIX, SOCK_STREAM, 0) == 8);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 9 && bind(9, (struct sockaddr *)&c, sizeof(c)) == 0 && listen(9, 1) == 0);
+	expect(connect(7, (struct sockaddr *)&c, sizeof(c)) == 0 && accept(9, NULL, NULL) == 10);
+	expect(write(10, "gone", 4) == 4 && close(10) == 0 && close(9) == 0 && unlink(c.sun_path) == 0);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) == 9 && bind(9, (struct sockaddr *)&d, sizeof(d)) == 0 && listen(9, 1) == 0);
+	expect(connect(8, (struct sockaddr *)&d, sizeof(d)) == 0 && accept(9, NULL, NULL) == 10 && close(10) == 0);
+}
+
+static void test_odd_names(void **state)
+{
+	struct sockaddr_un a = path_name("twice"), b = path_name("moved.tmp"), to = path_name("moved"), c = path_name("c");
+	_cleanup_fd_ int client = socket(AF_UNIX, SOCK_STREAM, 0), sender = socket(AF_UNIX, SOCK_DGRAM, 0);
+	struct world w;
+	char buf[16];
+
+	(void)state;
+	world_turn(&w, make_odd_names);
+	expect_name(world_fd(&w, 3), false, a.sun_path, strlen(a.sun_path));
+	expect_name(world_fd(&w, 4), false, a.sun_path, strlen(a.sun_path));
+	assert_int_equal(sendto(sender, "x", 1, 0, (struct sockaddr *)&a, sizeof(a)), 1);
+	assert_int_equal(recv(world_fd(&w, 3), buf, sizeof(buf), MSG_DONTWAIT), -1);
+	assert_int_equal(recv(world_fd(&w, 4), buf, sizeof(buf), MSG_DONTWAIT), 1);
+	expect_name(world_fd(&w, 5), false, b.sun_path, strlen(b.sun_path));
+	assert_int_equal(access(b.sun_path, F_OK), -1);
+	assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+	expect_name(world_fd(&w, 6), true, c.sun_path, strlen(c.sun_path));
+	assert_int_equal(read(world_fd(&w, 6), buf, sizeof(buf)), 3);
+	assert_int_equal(send(world_fd(&w, 6), "x", 1, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	expect_name(world_fd(&w, 7), true, c.sun_path, strlen(c.sun_path));
+	assert_int_equal(read(world_fd(&w, 7), buf, sizeof(buf)), 4);
+	assert_int_equal(read(world_fd(&w, 7), buf, sizeof(buf)), 0);
+	expect_name(world_fd(&w, 8), true, "\0cpt-alive", 10);
+	assert_int_equal(read(world_fd(&w, 8), buf, sizeof(buf)), 0);
+	assert_int_equal(access(c.sun_path, F_OK), -1);
+	world_end(&w);
+	unlink(a.sun_path);
+	unlink(to.sun_path);
 }
 
 static struct sockaddr_un outside_name = { .sun_family = AF_UNIX, .sun_path = "\0cpt-outside" };
@@ -380,7 +449,8 @@ int main(void)
 		cmocka_unit_test(test_messages), cmocka_unit_test(test_peer_gone), cmocka_unit_test(test_listening),
 		cmocka_unit_test(test_busy_path), cmocka_unit_test(test_datagram_server),
 		cmocka_unit_test(test_relative_path), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_not_accepted_is_not_gone),
+		cmocka_unit_test(test_pending),
+		cmocka_unit_test(test_odd_names),
 		cmocka_unit_test(test_outside_is_refused),
 	};
 
