@@ -632,8 +632,36 @@ CREATE TABLE socket_option (
 	file INTEGER NOT NULL,
 	name TEXT NOT NULL,		-- SO_*, TCP_*, IP_*...
 	value INTEGER NOT NULL,
-	text TEXT,			-- of those that are a string
+	text TEXT,			-- of those that are a string, an interface or an address
 	PRIMARY KEY (snapshot_id, file, name)
+) STRICT, WITHOUT ROWID;
+
+-- Packet filters of sockets (SO_ATTACH_FILTER).
+CREATE TABLE socket_filter (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	program BLOB,			-- instructions of classic BPF; NULL: none
+	locked INTEGER NOT NULL,	-- 1: it can't be changed any more
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Multicast groups that sockets are in.
+CREATE TABLE socket_group (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	interface TEXT NOT NULL,
+	address TEXT NOT NULL,
+	exclude INTEGER NOT NULL,	-- 1: from all but the sources listed, 0: from these alone
+	PRIMARY KEY (snapshot_id, file, interface, address)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE socket_source (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	interface TEXT NOT NULL,
+	address TEXT NOT NULL,		-- of the group
+	source TEXT NOT NULL,
+	PRIMARY KEY (snapshot_id, file, interface, address, source)
 ) STRICT, WITHOUT ROWID;
 
 -- TCP sockets that listen, are bound, or are fresh.

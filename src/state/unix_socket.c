@@ -319,7 +319,8 @@ static int unix_socket_save_finish(struct save *s, struct err *e)
 const struct file_kind unix_socket_kind = {
 	.name = "unix_socket",
 	.tables = (const struct table *const[]){ &unix_socket_table, &unix_message_table, &unix_right_table,
-						 &socket_option_table, NULL },
+						 &socket_option_table, &socket_filter_table, &socket_group_table,
+						 &socket_source_table, NULL },
 	.match = unix_socket_match,
 	.look = unix_message_look,
 	.save = unix_socket_save,

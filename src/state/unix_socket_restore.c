@@ -89,7 +89,7 @@ int unix_socket_check(struct restore *r, const struct file_row *f, struct err *e
 		return err_set(e, -EBADMSG, "its other end is both there and closed");
 	if (row->type != SOCK_DGRAM && !row->peer_gone && row->peer == COLUMN_NULL && unix_message_waits(r->img, row->file))
 		return err_set(e, -EBADMSG, "something waits in it, but it is not connected");
-	return check_peer(r, row, e) ?: check_pending(r, row, e) ?: unix_message_check(r, row, e);
+	return socket_check_options(r, f, e) ?: check_peer(r, row, e) ?: check_pending(r, row, e) ?: unix_message_check(r, row, e);
 }
 
 /* ---- making ----------------------------------------------------------- */
