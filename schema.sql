@@ -675,6 +675,7 @@ CREATE TABLE tcp_socket (
 	backlog INTEGER,			-- NULL: does not listen
 	uid INTEGER NOT NULL,		-- owner
 	gid INTEGER NOT NULL,
+	shutdown INTEGER NOT NULL,	-- 1: both ways, as when its connection has ended
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
@@ -691,8 +692,23 @@ CREATE TABLE udp_socket (
 	peer_scope INTEGER NOT NULL,
 	uid INTEGER NOT NULL,		-- owner
 	gid INTEGER NOT NULL,
+	shutdown INTEGER NOT NULL,	-- 1: receiving
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
+
+-- Datagrams that waited in UDP sockets, if they came by the loopback interface.
+CREATE TABLE udp_message (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,		-- the socket
+	message INTEGER NOT NULL,	-- from 0, in the order they came
+	data BLOB NOT NULL,
+	source TEXT NOT NULL,		-- address of the sender
+	destination TEXT NOT NULL,	-- address it was sent to
+	source_port INTEGER NOT NULL,
+	ttl INTEGER NOT NULL,		-- of the packet; hop limit of IPv6
+	tos INTEGER NOT NULL,		-- ... type of service; traffic class of IPv6
+	PRIMARY KEY (snapshot_id, file, message)
+) STRICT;
 
 -- Epoll instances.
 CREATE TABLE epoll (

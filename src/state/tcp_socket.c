@@ -4,9 +4,12 @@
  * `tcp_socket`. Connections are refused by name.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include "state/file_kinds.h"
 #include "state/inet.h"
 #include "state/socket.h"
@@ -18,6 +21,7 @@ struct tcp_socket_row {
 	int64_t port, scope;
 	int64_t backlog;	/* COLUMN_NULL: does not listen */
 	int64_t uid, gid;	/* SO_REUSEPORT shares among sockets of one user */
+	int64_t shutdown;	/* 1: shut down both ways, as when its connection has ended */
 };
 
 #define ROW struct tcp_socket_row
@@ -30,6 +34,7 @@ static const struct column tcp_socket_columns[] = {
 	INT_COLUMN_OR_NULL(ROW, backlog, 0, UINT32_MAX),
 	INT_COLUMN(ROW, uid, 0, UINT32_MAX),
 	INT_COLUMN(ROW, gid, 0, UINT32_MAX),
+	INT_COLUMN(ROW, shutdown, 0, 1),
 };
 static const struct table tcp_socket_table = TABLE("tcp_socket", ROW, tcp_socket_columns);
 
@@ -68,9 +73,25 @@ static void refuse_connection(struct save *s, struct open_file *f, int state, st
 		    inet_text(&peer, b), state_name(state));
 }
 
+/* Bytes of a connection that has ended, or how it did: an error that is not reported yet. */
+static bool refuse_ended(struct save *s, struct open_file *f)
+{
+	struct pollfd p = { .fd = f->own };
+	char name[256];
+	int waiting = 0;
+
+	ioctl(f->own, SIOCINQ, &waiting);
+	if (waiting <= 0 && !(poll(&p, 1, 0) == 1 && (p.revents & POLLERR)))
+		return false;
+	save_refuse(s, f->process, open_file_name(f, name), "let it be received first",
+		    "its connection has ended, and %s in it", waiting > 0 ? "bytes wait" : "an error waits");
+	return true;
+}
+
 static int tcp_socket_save(struct save *s, struct open_file *f, struct err *e)
 {
 	ROW row = { .file = f->id, .backlog = COLUMN_NULL, .uid = f->st.st_uid, .gid = f->st.st_gid };
+	struct pollfd p = { .fd = f->own, .events = POLLRDHUP };
 	struct inet_address own;
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
@@ -94,6 +115,9 @@ static int tcp_socket_save(struct save *s, struct open_file *f, struct err *e)
 	}
 	if (info.tcpi_state == TCP_LISTEN)
 		row.backlog = info.tcpi_sacked;
+	else if (refuse_ended(s, f))
+		return 0;
+	row.shutdown = poll(&p, 1, 0) == 1 && (p.revents & POLLRDHUP);
 	row.family = domain == AF_INET6 ? 6 : 4;
 	row.address = own.address;
 	row.port = own.port;
@@ -115,7 +139,9 @@ static int tcp_socket_check(struct restore *r, const struct file_row *f, struct 
 
 	if (!row || row->family == 5)
 		return err_set(e, -EBADMSG, "it is not in table tcp_socket, or of an unknown family");
-	return row->backlog == COLUMN_NULL || row->address ? 0 : err_set(e, -EBADMSG, "it listens, but has no address");
+	if (row->backlog != COLUMN_NULL && !row->address)
+		return err_set(e, -EBADMSG, "it listens, but has no address");
+	return socket_check_options(r, f, e);
 }
 
 /*
@@ -161,6 +187,9 @@ static int tcp_socket_open(struct restore *r, const struct file_row *f, int *ret
 	if (fchown(fd, (uid_t)row->uid, (gid_t)row->gid) < 0)
 		return err_sys(e, "give the socket to user %ld", row->uid);
 	ret = socket_restore_options(r, f, fd, e) ?: tcp_bind(row, fd, e);
+	/* It says that it is not connected, but is shut down then (inet_shutdown()). */
+	if (ret == 0 && row->shutdown && shutdown(fd, SHUT_RDWR) < 0 && errno != ENOTCONN)
+		return err_sys(e, "shutdown");
 	if (ret == 0)
 		*ret_fd = take_fd(&fd);
 	return ret;

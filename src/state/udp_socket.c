@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * UDP sockets: table `udp_socket`. Bound, connected to an address, or neither.
- * What waits in them is refused by name; it could not be told from whom it is.
+ * What waits in them is in udp_message.c.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include "state/file_kinds.h"
 #include "state/inet.h"
 #include "state/socket.h"
+#include "state/udp_socket.h"
 
 struct udp_socket_row {
 	int64_t file;
@@ -19,6 +22,7 @@ struct udp_socket_row {
 	char *peer_address;	/* connected to; NULL: not connected */
 	int64_t peer_port, peer_scope;
 	int64_t uid, gid;
+	int64_t shutdown;	/* 1: receiving is shut down */
 };
 
 #define ROW struct udp_socket_row
@@ -33,6 +37,7 @@ static const struct column udp_socket_columns[] = {
 	INT_COLUMN(ROW, peer_scope, 0, UINT32_MAX),
 	INT_COLUMN(ROW, uid, 0, UINT32_MAX),
 	INT_COLUMN(ROW, gid, 0, UINT32_MAX),
+	INT_COLUMN(ROW, shutdown, 0, 1),
 };
 static const struct table udp_socket_table = TABLE("udp_socket", ROW, udp_socket_columns);
 
@@ -44,29 +49,43 @@ static bool udp_socket_match(const struct open_file *f)
 	       type == SOCK_DGRAM && protocol == IPPROTO_UDP;
 }
 
+static bool refuse_waiting(struct save *s, const struct open_file *f, short events)
+{
+	const char *why = NULL;
+	char name[256];
+	int sending = 0;
+
+	/* Receiving, even peeking, takes the error away (__skb_recv_udp()). */
+	if (events & POLLERR)
+		why = "an error waits in it to be reported";
+	else if (ioctl(f->own, SIOCOUTQ, &sending) == 0 && sending)
+		why = "a datagram is being put together in it (UDP_CORK, MSG_MORE), or on its way out";
+	if (why)
+		save_refuse(s, f->process, open_file_name(f, name), "wait until that is done", "%s", why);
+	return why;
+}
+
 static int udp_socket_save(struct save *s, struct open_file *f, struct err *e)
 {
-	struct pollfd p = { .fd = f->own, .events = POLLIN };
+	struct pollfd p = { .fd = f->own, .events = POLLIN | POLLRDHUP };
 	struct inet_address own, peer;
 	int domain, type, protocol, r;
-	char name[256], text[80];
 
 	socket_is(f, &domain, &type, &protocol);
 	r = inet_address_of(s->img, f->own, false, &own) ?: inet_address_of(s->img, f->own, true, &peer);
 	if (r < 0)
 		return err_ret(e, r, "getsockname");
-	if (s->frozen && poll(&p, 1, 0) == 1 && (p.revents & POLLIN)) {
-		save_refuse(s, f->process, open_file_name(f, name), "let it be received first",
-			    "datagrams wait in it (%s)", inet_text(&own, text));
+	if (poll(&p, 1, 0) < 0)
+		return err_sys(e, "poll");
+	if (s->frozen && refuse_waiting(s, f, p.revents))
 		return 0;
-	}
 	*(ROW *)image_add(s->img, &udp_socket_table) = (ROW){
 		.file = f->id, .family = domain == AF_INET6 ? 6 : 4,
 		.address = own.address, .port = own.port, .scope = own.scope,
 		.peer_address = peer.address, .peer_port = peer.port, .peer_scope = peer.scope,
-		.uid = f->st.st_uid, .gid = f->st.st_gid,
+		.uid = f->st.st_uid, .gid = f->st.st_gid, .shutdown = (p.revents & POLLRDHUP) != 0,
 	};
-	return socket_save_options(s, f, e);
+	return socket_save_options(s, f, e) ?: (s->frozen ? udp_message_save(s, f, e) : 0);
 }
 
 static const ROW *row_of(const struct restore *r, const struct file_row *f)
@@ -78,7 +97,11 @@ static int udp_socket_check(struct restore *r, const struct file_row *f, struct 
 {
 	const ROW *row = row_of(r, f);
 
-	return row && row->family != 5 ? 0 : err_set(e, -EBADMSG, "it is not in table udp_socket, or of an unknown family");
+	if (!row || row->family == 5)
+		return err_set(e, -EBADMSG, "it is not in table udp_socket, or of an unknown family");
+	if (!row->address && image_find(r->img, &udp_message_table, 0, f->file))
+		return err_set(e, -EBADMSG, "something waits in it, but it is not bound");
+	return socket_check_options(r, f, e) ?: udp_message_check(r, f, e);
 }
 
 static int udp_bind(const ROW *row, int family, int fd, struct err *e)
@@ -116,17 +139,32 @@ static int udp_socket_open(struct restore *r, const struct file_row *f, int *ret
 		return err_sys(e, "socket");
 	if (fchown(fd, (uid_t)row->uid, (gid_t)row->gid) < 0)
 		return err_sys(e, "give the socket to user %ld", row->uid);
-	ret = socket_restore_options(r, f, fd, e) ?: udp_bind(row, family, fd, e);
+	ret = socket_option_restore(r, f, fd, e) ?: udp_bind(row, family, fd, e);
 	if (ret == 0)
 		*ret_fd = take_fd(&fd);
 	return ret;
 }
 
+static int udp_socket_connect(struct restore *r, const struct file_row *f, int fd, struct err *e)
+{
+	return udp_message_restore(r, f, row_of(r, f)->port, fd, e);
+}
+
+static int udp_socket_settle(struct restore *r, const struct file_row *f, int fd, struct err *e)
+{
+	/* Of one that is not connected it says so, but does it (inet_shutdown()). */
+	if (row_of(r, f)->shutdown && shutdown(fd, SHUT_RD) < 0 && errno != ENOTCONN)
+		return err_sys(e, "shutdown(SHUT_RD)");
+	return socket_group_restore(r, f, fd, e) ?: socket_filter_restore(r, f, fd, e);
+}
+
 const struct file_kind udp_socket_kind = {
 	.name = "udp_socket",
-	.tables = (const struct table *const[]){ &udp_socket_table, NULL },
+	.tables = (const struct table *const[]){ &udp_socket_table, &udp_message_table, NULL },
 	.match = udp_socket_match,
 	.save = udp_socket_save,
 	.check = udp_socket_check,
 	.open = udp_socket_open,
+	.connect = udp_socket_connect,
+	.settle = udp_socket_settle,
 };
