@@ -710,6 +710,64 @@ CREATE TABLE udp_message (
 	PRIMARY KEY (snapshot_id, file, message)
 ) STRICT;
 
+-- Raw sockets of IPv4 and IPv6, and those for ping alone.
+CREATE TABLE raw_socket (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	family INTEGER NOT NULL,		-- 4 or 6
+	type INTEGER NOT NULL,		-- SOCK_RAW; SOCK_DGRAM: for ping
+	protocol INTEGER NOT NULL,	-- IPPROTO_*
+	address TEXT,			-- bound to; NULL: not bound
+	port INTEGER NOT NULL,		-- of those for ping: the identifier
+	scope INTEGER NOT NULL,
+	peer_address TEXT,		-- connected to; NULL: not connected
+	peer_port INTEGER NOT NULL,
+	peer_scope INTEGER NOT NULL,
+	filter BLOB,			-- of ICMP: types not to be received, a bit each; NULL: all are
+	checksum INTEGER NOT NULL,	-- IPV6_CHECKSUM: where the kernel puts it; -1: nowhere
+	uid INTEGER NOT NULL,		-- owner
+	gid INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Netlink sockets.
+CREATE TABLE netlink_socket (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	type INTEGER NOT NULL,		-- SOCK_RAW or SOCK_DGRAM
+	protocol INTEGER NOT NULL,	-- NETLINK_*
+	port INTEGER NOT NULL,		-- its address; 0: not bound
+	peer INTEGER NOT NULL,		-- address that it is connected to; 0: the kernel
+	peer_groups INTEGER NOT NULL,
+	memberships BLOB,		-- groups that it is in, a bit each in numbers of 32; NULL: none
+	uid INTEGER NOT NULL,		-- owner
+	gid INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Packet sockets.
+CREATE TABLE packet_socket (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	type INTEGER NOT NULL,		-- SOCK_RAW, or SOCK_DGRAM: without link layer headers
+	protocol INTEGER NOT NULL,	-- ETH_P_*; 0: receives nothing
+	interface TEXT,			-- bound to; NULL: all
+	uid INTEGER NOT NULL,		-- owner
+	gid INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- What else packet sockets want to receive of an interface.
+CREATE TABLE packet_membership (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	membership INTEGER NOT NULL,	-- from 0
+	interface TEXT NOT NULL,
+	type INTEGER NOT NULL,		-- PACKET_MR_*
+	address BLOB NOT NULL,		-- of the link layer
+	PRIMARY KEY (snapshot_id, file, membership)
+) STRICT, WITHOUT ROWID;
+
 -- Epoll instances.
 CREATE TABLE epoll (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

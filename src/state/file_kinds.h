@@ -13,4 +13,7 @@ extern const struct file_kind signalfd_kind;
 extern const struct file_kind unix_socket_kind;
 extern const struct file_kind tcp_socket_kind;
 extern const struct file_kind udp_socket_kind;
+extern const struct file_kind raw_socket_kind;		/* and ping sockets */
+extern const struct file_kind netlink_socket_kind;
+extern const struct file_kind packet_socket_kind;
 extern const struct file_kind epoll_kind;

@@ -45,6 +45,9 @@ const struct file_kind *const file_kinds[] = {
 	&unix_socket_kind,
 	&tcp_socket_kind,
 	&udp_socket_kind,
+	&raw_socket_kind,
+	&netlink_socket_kind,
+	&packet_socket_kind,
 	&epoll_kind,	/* last: it watches the others */
 	NULL,
 };

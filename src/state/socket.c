@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What sockets of all families have in common, see socket.h. */
-#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include "state/socket.h"
 
@@ -12,6 +12,18 @@ bool socket_is(const struct open_file *f, int *ret_domain, int *ret_type, int *r
 	       getsockopt(f->own, SOL_SOCKET, SO_DOMAIN, ret_domain, &len) == 0 &&
 	       getsockopt(f->own, SOL_SOCKET, SO_TYPE, ret_type, &len) == 0 &&
 	       getsockopt(f->own, SOL_SOCKET, SO_PROTOCOL, ret_protocol, &len) == 0;
+}
+
+bool socket_refuse_waiting(struct save *s, const struct open_file *f)
+{
+	struct pollfd p = { .fd = f->own, .events = POLLIN };
+	char name[256];
+
+	if (!s->frozen || poll(&p, 1, 0) != 1 || !(p.revents & (POLLIN | POLLERR)))
+		return false;
+	save_refuse(s, f->process, open_file_name(f, name), "let it be received first",
+		    "%s waits in it, which can't be put back", p.revents & POLLERR ? "an error" : "something");
+	return true;
 }
 
 int socket_save_options(struct save *s, const struct open_file *f, struct err *e)

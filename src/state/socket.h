@@ -7,6 +7,8 @@ extern const struct table socket_option_table, socket_filter_table, socket_group
 
 /* Domain, type and protocol of cpt's own descriptor of @f, which files_save() got. False if it is no socket. */
 bool socket_is(const struct open_file *f, int *ret_domain, int *ret_type, int *ret_protocol);
+/* Of a stopped container: refuse @f if anything waits in it, an error included. */
+bool socket_refuse_waiting(struct save *s, const struct open_file *f);
 /* Rows for options that are not as a new socket of this sort has them, for its filter and its multicast groups. */
 int socket_save_options(struct save *s, const struct open_file *f, struct err *e);
 /* Set those of @f; to be called when nothing is sent through @fd any more that they could alter. */

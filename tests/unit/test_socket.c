@@ -3,6 +3,10 @@
 #include "unit/files.h"
 #include <arpa/inet.h>
 #include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -363,11 +367,140 @@ static void test_closed(void **state)
 	world_end(&w);
 }
 
+/* 3: ICMP with a filter, connected; 4: IPv6 with a checksum, bound; 5: headers of its own */
+static void make_raw(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in6 b = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+	uint32_t filter = 0xfffffffe;
+	int at = 2;
+
+	expect(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) == 3 && socket(AF_INET6, SOCK_RAW, 253) == 4);
+	expect(socket(AF_INET, SOCK_RAW, IPPROTO_RAW) == 5);
+	expect(setsockopt(3, SOL_RAW, 1, &filter, sizeof(filter)) == 0 && connect(3, (struct sockaddr *)&a, sizeof(a)) == 0);
+	expect(setsockopt(4, IPPROTO_IPV6, IPV6_CHECKSUM, &at, sizeof(at)) == 0 && bind(4, (struct sockaddr *)&b, sizeof(b)) == 0);
+}
+
+static void test_raw(void **state)
+{
+	/* An echo request. */
+	const char request[8] = { 8, 0, (char)0xf7, (char)0xff };
+	struct sockaddr_in6 b;
+	socklen_t len = sizeof(b);
+	struct world w;
+
+	(void)state;
+	world_turn(&w, make_raw);
+	assert_int_equal((uint32_t)option_of(world_fd(&w, 3), SOL_RAW, 1), 0xfffffffe);
+	assert_int_equal(send(world_fd(&w, 3), request, sizeof(request), 0), 8);
+	assert_int_equal(option_of(world_fd(&w, 4), IPPROTO_IPV6, IPV6_CHECKSUM), 2);
+	assert_int_equal(getsockname(world_fd(&w, 4), (struct sockaddr *)&b, &len), 0);
+	assert_true(IN6_IS_ADDR_LOOPBACK(&b.sin6_addr));
+	assert_int_equal(option_of(world_fd(&w, 5), SOL_SOCKET, SO_PROTOCOL), IPPROTO_RAW);
+	assert_int_equal(option_of(world_fd(&w, 5), IPPROTO_IP, IP_HDRINCL), 1);
+	world_end(&w);
+}
+
+/* 3: of rtnetlink with an address and groups, 4: new; 5: of a protocol with states that nothing tells */
+static void make_netlink(void)
+{
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_pid = 0x7ace, .nl_groups = RTMGRP_LINK };
+	int group = 33, on = 1;
+
+	expect(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) == 3 && socket(AF_NETLINK, SOCK_DGRAM, NETLINK_GENERIC) == 4);
+	expect(bind(3, (struct sockaddr *)&a, sizeof(a)) == 0);
+	expect(setsockopt(3, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) == 0);
+	expect(setsockopt(3, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on)) == 0);
+}
+
+static void test_netlink(void **state)
+{
+	struct {
+		struct nlmsghdr head;
+		struct ifinfomsg info;
+	} ask = { { sizeof(ask), RTM_GETLINK, NLM_F_REQUEST, 1, 0 }, { .ifi_index = 1 } };
+	char answer[8192];
+	struct sockaddr_nl a;
+	socklen_t len = sizeof(a);
+	uint32_t groups[8] = { 0 };
+	struct world w;
+
+	(void)state;
+	world_turn(&w, make_netlink);
+	assert_int_equal(getsockname(world_fd(&w, 3), (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(a.nl_pid, 0x7ace);
+	assert_int_equal(a.nl_groups, RTMGRP_LINK);
+	len = sizeof(groups);
+	assert_int_equal(getsockopt(world_fd(&w, 3), SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, groups, &len), 0);
+	assert_int_equal(groups[1], 1);
+	assert_int_equal(option_of(world_fd(&w, 3), SOL_NETLINK, NETLINK_EXT_ACK), 1);
+	assert_int_equal(send(world_fd(&w, 3), &ask, sizeof(ask), 0), sizeof(ask));
+	assert_true(recv(world_fd(&w, 3), answer, sizeof(answer), MSG_DONTWAIT) > 0);
+	assert_int_equal(((struct nlmsghdr *)(void *)answer)->nlmsg_type, RTM_NEWLINK);
+	assert_int_equal(option_of(world_fd(&w, 4), SOL_SOCKET, SO_PROTOCOL), NETLINK_GENERIC);
+	world_end(&w);
+}
+
+static void make_netlink_waiting(void)
+{
+	struct nlmsghdr ask = { sizeof(ask), NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, 1, 0 };
+
+	expect(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) == 3 && send(3, &ask, sizeof(ask), 0) == sizeof(ask));
+}
+
+static void make_netlink_netfilter(void)
+{
+	expect(socket(AF_NETLINK, SOCK_RAW, NETLINK_USERSOCK) == 3 && socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT) == 4);
+}
+
+static void test_netlink_refused(void **state)
+{
+	(void)state;
+	world_refused(make_netlink_waiting, "waits in it");
+	world_refused(make_netlink_netfilter, "nothing tells what the kernel keeps");
+}
+
+/* 3: all of ARP on lo, which is promiscuous twice; 4: new */
+static void make_packet(void)
+{
+	struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = 1 };
+	struct packet_mreq req = { .mr_ifindex = 1, .mr_type = PACKET_MR_PROMISC };
+	int on = 1;
+
+	expect(socket(AF_PACKET, SOCK_DGRAM, 0) == 3 && socket(AF_PACKET, SOCK_RAW, 0) == 4);
+	expect(setsockopt(3, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) == 0);
+	expect(setsockopt(3, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &req, sizeof(req)) == 0);
+	expect(setsockopt(3, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &req, sizeof(req)) == 0);
+	expect(bind(3, (struct sockaddr *)&a, sizeof(a)) == 0);
+}
+
+static void test_packet(void **state)
+{
+	struct packet_mreq req = { .mr_ifindex = 1, .mr_type = PACKET_MR_PROMISC };
+	struct sockaddr_ll a;
+	socklen_t len = sizeof(a);
+	struct world w;
+
+	(void)state;
+	world_turn(&w, make_packet);
+	assert_int_equal(getsockname(world_fd(&w, 3), (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(a.sll_protocol, htons(ETH_P_ARP));
+	assert_int_equal(a.sll_ifindex, 1);
+	assert_int_equal(option_of(world_fd(&w, 3), SOL_PACKET, PACKET_AUXDATA), 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(setsockopt(world_fd(&w, 3), SOL_PACKET, PACKET_DROP_MEMBERSHIP, &req, sizeof(req)), 0);
+	assert_int_equal(getsockname(world_fd(&w, 4), (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(a.sll_protocol, 0);
+	world_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers), cmocka_unit_test(test_forms), cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_groups), cmocka_unit_test(test_datagrams), cmocka_unit_test(test_closed),
+		cmocka_unit_test(test_raw), cmocka_unit_test(test_netlink), cmocka_unit_test(test_netlink_refused),
+		cmocka_unit_test(test_packet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
