@@ -146,7 +146,8 @@ static int tcp_socket_check(struct restore *r, const struct file_row *f, struct 
 
 /*
  * Connections of the killed container may linger in TIME_WAIT, which only
- * SO_REUSEADDR gets past; two listening sockets never share a port by it.
+ * SO_REUSEADDR gets past, if they had it as well (inet_bind_conflict()); two
+ * listening sockets never share a port by it.
  */
 static int tcp_bind(const ROW *row, int fd, struct err *e)
 {
@@ -167,8 +168,8 @@ static int tcp_bind(const ROW *row, int fd, struct err *e)
 	    (row->backlog != COLUMN_NULL && listen(fd, (int)row->backlog) < 0)) {
 		err_sys(e, "listen at %s", inet_text(&a, text));
 		if (e->code == -EADDRINUSE)
-			err_advise(e, "`ss -ltnp` shows who has the port, perhaps the container that the snapshot is of: "
-				   "end it, or have the service listen at a unix socket of the container");
+			err_advise(e, "`ss -atnp` shows who has the port: perhaps the container that the snapshot is of (end "
+				   "it), or connections of it that linger for a minute, as it did not set SO_REUSEADDR");
 		return e->code;
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &old, sizeof(old)) < 0)
