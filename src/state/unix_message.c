@@ -102,8 +102,9 @@ static int peek(int fd, void *buf, size_t len, struct seen *m, struct err *e)
 	m->nr_fds = 0;
 	m->is_message = false;
 	m->len = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	/* Packet sockets that are not connected say so. */
 	if (m->len < 0)
-		return errno == EAGAIN ? 0 : err_sys(e, "peek at what waits in the socket");
+		return errno == EAGAIN || errno == ENOTCONN ? 0 : err_sys(e, "peek at what waits in the socket");
 	m->from_len = msg.msg_namelen;
 	take_control(&msg, m);
 	if (msg.msg_flags & MSG_CTRUNC) {

@@ -83,6 +83,14 @@ static int save_relative(struct save *s, struct open_file *f, ROW *row, char *wh
 	return 0;
 }
 
+/* Paths are restored from the root of a mount namespace. */
+static bool has_own_root(const struct live_process *p)
+{
+	_cleanup_free_ char *root = NULL;
+
+	return read_link_at(p->proc_fd, "root", &root) == 0 && strcmp(root, "/") != 0;
+}
+
 /* The file at the path: where it is and whose. Opened by SIOCUNIXFILE, so it is the right one wherever it is. */
 static int save_socket_file(struct save *s, struct open_file *f, ROW *row, struct err *e)
 {
@@ -106,6 +114,8 @@ static int save_socket_file(struct save *s, struct open_file *f, ROW *row, struc
 	row->mode = st.st_mode & 07777;
 	if (row->path[0] != '/')
 		return save_relative(s, f, row, where);
+	if (has_own_root(f->process))
+		return refuse(s, f, "bind it without chroot(2)", "it is bound to a path, and its task has another root directory");
 	if (path_leads_to(root, row->path, &st))
 		return 0;
 	if (strlen(where) >= LONGEST || !path_leads_to(root, where, &st))

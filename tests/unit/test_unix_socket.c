@@ -88,6 +88,7 @@ static void make_messages(void)
 	expect(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, p) == 0);
 	expect(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, p) == 0);
 	expect(write(3, "a", 1) == 1 && write(3, "bc", 2) == 2);
+	expect(socket(AF_UNIX, SOCK_SEQPACKET, 0) == 7 && socket(AF_UNIX, SOCK_STREAM, 0) == 8);
 	expect(write(5, "d", 1) == 1 && send(5, "", 0, 0) == 0 && write(5, "ef", 2) == 2);
 }
 
@@ -104,6 +105,8 @@ static void test_messages(void **state)
 	assert_int_equal(recv(world_fd(&w, 6), buf, sizeof(buf), 0), 0);
 	assert_int_equal(read(world_fd(&w, 6), buf, sizeof(buf)), 2);
 	assert_int_equal(read(world_fd(&w, 6), buf, sizeof(buf)), -1);
+	assert_int_equal(read(world_fd(&w, 7), buf, sizeof(buf)), -1);
+	assert_int_equal(errno, ENOTCONN);
 	world_end(&w);
 }
 
