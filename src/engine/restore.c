@@ -240,6 +240,7 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 	uint64_t begun = now_ns();
 	int ret;
 
+	raise_file_limit();	/* each file is made by cpt; the limits of tasks are their own */
 	ret = catalog_load_image(store_catalog(store), snapshot->id, img, e) ?: plan(&r, e);
 	if (ret == 0 && !options->dry_run)
 		ret = restore_into(store, snapshot, &r, e);

@@ -257,6 +257,7 @@ int snapshot_take(struct store *store, const char *cgroup, const struct snapshot
 	};
 	int r;
 
+	raise_file_limit();	/* cpt has each file of the container open as well */
 	j.cgroup_fd = cgroup_open(cgroup, e);
 	if (j.cgroup_fd < 0)
 		return j.cgroup_fd;
