@@ -494,13 +494,69 @@ static void test_packet(void **state)
 	world_end(&w);
 }
 
+static void spoil(struct world *w, void (*make)(void), const struct table *t, size_t offset, char *text)
+{
+	size_t nr;
+	char *row;
+
+	world_begin(w, make);
+	assert_int_equal(world_save(w), 0);
+	row = image_rows(w->save.img, t, &nr);
+	assert_true(nr > 0);
+	memcpy(row + offset, &text, sizeof(text));
+	assert_int_equal(world_restore(w), -EBADMSG);
+	world_end(w);
+}
+
+static const struct table *table_named(const char *name)
+{
+	size_t nr;
+	const struct table *const *tables = kind_tables(&nr);
+
+	for (size_t i = 0; i < nr; i++)
+		if (strcmp(tables[i]->name, name) == 0)
+			return tables[i];
+	fail_msg("there is no table %s", name);
+	return NULL;
+}
+
+static size_t column_offset(const struct table *t, const char *name)
+{
+	for (size_t i = 0; i < t->nr_columns; i++)
+		if (strcmp(t->columns[i].name, name) == 0)
+			return t->columns[i].offset;
+	fail_msg("table %s has no column %s", t->name, name);
+	return 0;
+}
+
+/* What a catalog says is refused before anything is made. */
+static void test_nonsense(void **state)
+{
+	static const struct {
+		void (*make)(void);
+		const char *table, *column, *text;
+	} cases[] = {
+		{ make_forms, "socket_option", "name", "SO_NOTHING" }, { make_forms, "socket_option", "text", "lo" },
+		{ make_groups, "socket_group", "address", "here" }, { make_groups, "socket_source", "source", "1.2.3" },
+		{ make_datagrams, "udp_message", "source", "::g" }, { make_datagrams, "udp_message", "destination", "x" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct table *t = table_named(cases[i].table);
+		struct world w;
+
+		spoil(&w, cases[i].make, t, column_offset(t, cases[i].column), (char *)(uintptr_t)cases[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers), cmocka_unit_test(test_forms), cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_groups), cmocka_unit_test(test_datagrams), cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_raw), cmocka_unit_test(test_netlink), cmocka_unit_test(test_netlink_refused),
-		cmocka_unit_test(test_packet),
+		cmocka_unit_test(test_packet), cmocka_unit_test(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

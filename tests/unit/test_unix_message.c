@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include "state/unix_socket.h"
 
 static char dir[] = "/tmp/cpt-message.XXXXXX";
 
@@ -281,6 +282,37 @@ static void test_row(void **state)
 	world_end(&w);
 }
 
+/* What a catalog says is refused before anything is made: each of these spoils one number. */
+static void test_nonsense(void **state)
+{
+	for (int i = 0; i < 7; i++) {
+		struct unix_right_row *right;
+		struct unix_message_row *message;
+		struct unix_socket_row *row;
+		struct world w;
+		size_t nr;
+
+		world_begin(&w, i < 5 ? make_rights : make_row);
+		assert_int_equal(world_save(&w), 0);
+		right = image_rows(w.save.img, &unix_right_table, &nr);
+		message = image_rows(w.save.img, &unix_message_table, &nr);
+		row = image_rows(w.save.img, &unix_socket_table, &nr);
+		switch (i) {
+		case 0: right[2].sent = 1000; break;
+		case 1: right[1].number = 7; break;
+		case 2: right[0].message = 3; break;
+		case 3: message[1].message = 5; break;
+		case 4: row[0].pending = row[1].file; break;
+		case 5: row[3].peer = row[0].file; break;	/* from the end of the row to its start */
+		case 6: row[0].peer = 999; break;
+		}
+		assert_int_equal(world_restore(&w), -EBADMSG);
+		world_end(&w);
+		unlink(path_name("three").sun_path);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_senders),
 		cmocka_unit_test(test_row),
+		cmocka_unit_test(test_nonsense),
 	};
 
 	if (!mkdtemp(dir))
