@@ -175,6 +175,7 @@ static int let_go(struct restore *r, struct err *e)
 {
 	int ret = 0;
 
+	restore_close_files(r);
 	for (size_t i = 0; i < r->nr_processes; i++)
 		for (size_t j = 0; ret == 0 && j < r->processes[i].nr_threads; j++)
 			ret = tracee_release(&r->processes[i].threads[j].tracee, e);

@@ -167,5 +167,11 @@ int restore_take_keyed(struct restore *r, const char *noun, int64_t number);
 /* Close all of @noun: those that tasks would notice if they were still open when they run (ends of pipes). */
 void restore_close_keyed(struct restore *r, const char *noun);
 
+/*
+ * Close cpt's own descriptors of files and of what they were made from: the tasks have theirs. Before any runs, for
+ * who waits until nobody has the other end open any more must not wait for cpt.
+ */
+void restore_close_files(struct restore *r);
+
 /* Close and free everything that belongs to a restore; the tasks are not touched. */
 void restore_clear(struct restore *r);

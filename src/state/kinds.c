@@ -148,12 +148,17 @@ void restore_close_keyed(struct restore *r, const char *noun)
 			close_fd(&r->keyed[i].fd);
 }
 
-void restore_clear(struct restore *r)
+void restore_close_files(struct restore *r)
 {
 	for (size_t i = 0; i < r->nr_keyed; i++)
 		close_fd(&r->keyed[i].fd);
 	for (size_t i = 0; r->file_fds && i < r->nr_files; i++)
 		close_fd(&r->file_fds[i]);
+}
+
+void restore_clear(struct restore *r)
+{
+	restore_close_files(r);
 	for (size_t i = 0; r->ns_fds && i < r->nr_ns; i++)
 		close_fd(&r->ns_fds[i]);
 	for (size_t i = 0; i < r->nr_processes; i++) {
