@@ -696,7 +696,7 @@ CREATE TABLE udp_socket (
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
--- Datagrams that waited in UDP sockets, if they came by the loopback interface.
+-- Datagrams that waited in UDP sockets, if their machine sent them to itself.
 CREATE TABLE udp_message (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	file INTEGER NOT NULL,		-- the socket

@@ -2,9 +2,9 @@
 /*
  * Datagrams that wait in UDP sockets: table `udp_message`. They are read by
  * peeking, and put back by a raw socket, which can send from any address and
- * port. That is exact only for those that came by the loopback interface;
- * others would seem to have come from another interface, or would reach more
- * sockets than this one, and are refused. Lost are when one came, and an empty
+ * port. That is exact only for those that this machine sent to itself; others
+ * would seem to have come from another interface, or would reach more sockets
+ * than this one, and are refused. Lost are when one came, and an empty
  * one that an earlier snapshot has peeked at (the kernel skips it then).
  */
 #include <arpa/inet.h>
@@ -42,6 +42,31 @@ static const struct column udp_message_columns[] = {
 	INT_COLUMN(ROW, tos, 0, 255),
 };
 const struct table udp_message_table = TABLE("udp_message", ROW, udp_message_columns);
+
+/*
+ * Is it an address of this machine, and of it alone? What goes to such a one goes from it as well, unless another
+ * is asked for, and within 127.0.0.0/8 from 127.0.0.1 (ip_route_output_key_hash_rcu(), ipv6_dev_get_saddr()); what
+ * goes to a group comes from another, and to everybody one may not connect.
+ */
+static bool is_here(const char *address)
+{
+	struct sockaddr_storage to = { 0 }, from = { 0 };
+	struct sockaddr_in *in = (struct sockaddr_in *)&to;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&to;
+	bool six = strchr(address, ':');
+	_cleanup_fd_ int fd = socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(from);
+
+	to.ss_family = six ? AF_INET6 : AF_INET;
+	in->sin_port = htons(9);	/* the same place in both; nothing is sent */
+	inet_pton(to.ss_family, address, six ? (void *)&in6->sin6_addr : &in->sin_addr);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&from, &len) < 0)
+		return false;
+	return six ? IN6_ARE_ADDR_EQUAL(&((struct sockaddr_in6 *)&from)->sin6_addr, &in6->sin6_addr)
+		   : ((struct sockaddr_in *)&from)->sin_addr.s_addr == in->sin_addr.s_addr ||
+		     ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
 
 /* ---- saving ----------------------------------------------------------- */
 
@@ -105,11 +130,6 @@ static int peek(int fd, char *buf, struct seen *m, struct err *e)
 	return 1;
 }
 
-static bool is_loopback(const struct in6_addr *a)
-{
-	return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
-}
-
 static void address_text(const struct in6_addr *a, char buf[static INET6_ADDRSTRLEN])
 {
 	if (IN6_IS_ADDR_V4MAPPED(a))
@@ -129,7 +149,7 @@ static int64_t save_next(struct save *s, const struct open_file *f, int64_t nr, 
 		return r < 0 ? r : nr;
 	address_text(&m.from, from);
 	address_text(&m.to, to);
-	if (!is_loopback(&m.from) || !is_loopback(&m.to) || m.len > LONGEST) {
+	if (!is_here(from) || !is_here(to) || m.len > LONGEST) {
 		save_refuse(s, f->process, open_file_name(f, name), "let it be received first",
 			    "a datagram of %zd bytes from %s to %s waits in it, which can't be sent again as it came",
 			    m.len, from, to);
@@ -328,9 +348,13 @@ int udp_message_restore(struct restore *r, const struct file_row *f, int64_t por
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &old, &len) < 0 || getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &lock, &len) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &large, sizeof(large)) < 0)
 		return err_sys(e, "raise SO_RCVBUF for what waited in the queue");
-	image_for_each(m, r->img, &udp_message_table)
+	image_for_each(m, r->img, &udp_message_table) {
+		if (m->file == f->file && (!is_here(m->source) || !is_here(m->destination)))
+			return err_set(e, -EADDRNOTAVAIL, "a datagram waited from %s to %s, which are not both addresses here",
+				       m->source, m->destination);
 		if (m->file == f->file && packet_send(m, strchr(m->source, ':') ? AF_INET6 : AF_INET, port, fd, e) < 0)
 			return e->code;
+	}
 	half = old / 2;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof(half)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &lock, sizeof(lock)) < 0)

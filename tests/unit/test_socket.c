@@ -299,6 +299,27 @@ static void make_datagrams(void)
 	expect(send(4, "private", 7, 0) == 7);
 }
 
+/* A group is not one socket alone: it could be sent to more of them again. */
+static void make_group_datagram(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0xef010203) };
+	struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+
+	expect(socket(AF_INET, SOCK_DGRAM, 0) == 3);
+	expect(bind(3, (struct sockaddr *)&a, sizeof(a)) == 0 && getsockname(3, (struct sockaddr *)&a, &len) == 0);
+	join(3, "239.1.2.3", NULL);
+	expect(socket(AF_INET, SOCK_DGRAM, 0) == 4);
+	expect(setsockopt(4, IPPROTO_IP, IP_MULTICAST_IF, &loopback, sizeof(loopback)) == 0);
+	expect(sendto(4, "all", 3, 0, (struct sockaddr *)&a, sizeof(a)) == 3);
+}
+
+static void test_datagram_refused(void **state)
+{
+	(void)state;
+	world_refused(make_group_datagram, "to 239.1.2.3 waits in it");
+}
+
 static void test_datagrams(void **state)
 {
 	static char buf[30000];
@@ -554,7 +575,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers), cmocka_unit_test(test_forms), cmocka_unit_test(test_filter),
-		cmocka_unit_test(test_groups), cmocka_unit_test(test_datagrams), cmocka_unit_test(test_closed),
+		cmocka_unit_test(test_groups), cmocka_unit_test(test_datagrams), cmocka_unit_test(test_datagram_refused), cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_raw), cmocka_unit_test(test_netlink), cmocka_unit_test(test_netlink_refused),
 		cmocka_unit_test(test_packet), cmocka_unit_test(test_nonsense),
 	};
