@@ -328,23 +328,18 @@ int socket_option_check(struct restore *r, const struct file_row *f, struct err 
 	return 0;
 }
 
-static const struct socket_option_row *row_named(const struct restore *r, const struct file_row *f, const char *name)
-{
-	const struct socket_option_row *row;
-
-	image_for_each(row, r->img, &socket_option_table)
-		if (row->file == f->file && strcmp(row->name, name) == 0)
-			return row;
-	return NULL;
-}
-
 int socket_option_restore(struct restore *r, const struct file_row *f, int fd, struct err *e)
 {
+	const struct socket_option_row *rows[ARRAY_SIZE(options)] = { NULL }, *row;
+
+	image_for_each(row, r->img, &socket_option_table)
+		if (row->file == f->file)
+			rows[option_named(row->name) - options] = row;	/* socket_option_check() found all names known */
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		const struct option *o = &options[i];
-		const struct socket_option_row *row = row_named(r, f, o->name);
 		struct value now, then;
 
+		row = rows[i];
 		if (!row)
 			continue;
 		then = (struct value){ .number = row->value };
