@@ -692,7 +692,7 @@ CREATE TABLE udp_socket (
 	peer_scope INTEGER NOT NULL,
 	uid INTEGER NOT NULL,		-- owner
 	gid INTEGER NOT NULL,
-	shutdown INTEGER NOT NULL,	-- 1: receiving
+	shutdown INTEGER NOT NULL,	-- 1: receiving, 3: both
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 

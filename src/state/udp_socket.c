@@ -22,7 +22,7 @@ struct udp_socket_row {
 	char *peer_address;	/* connected to; NULL: not connected */
 	int64_t peer_port, peer_scope;
 	int64_t uid, gid;
-	int64_t shutdown;	/* 1: receiving is shut down */
+	int64_t shutdown;	/* 1: receiving is shut down, 3: both; nothing tells of sending alone */
 };
 
 #define ROW struct udp_socket_row
@@ -37,7 +37,7 @@ static const struct column udp_socket_columns[] = {
 	INT_COLUMN(ROW, peer_scope, 0, UINT32_MAX),
 	INT_COLUMN(ROW, uid, 0, UINT32_MAX),
 	INT_COLUMN(ROW, gid, 0, UINT32_MAX),
-	INT_COLUMN(ROW, shutdown, 0, 1),
+	INT_COLUMN(ROW, shutdown, 0, 3),
 };
 static const struct table udp_socket_table = TABLE("udp_socket", ROW, udp_socket_columns);
 
@@ -83,7 +83,7 @@ static int udp_socket_save(struct save *s, struct open_file *f, struct err *e)
 		.file = f->id, .family = domain == AF_INET6 ? 6 : 4,
 		.address = own.address, .port = own.port, .scope = own.scope,
 		.peer_address = peer.address, .peer_port = peer.port, .peer_scope = peer.scope,
-		.uid = f->st.st_uid, .gid = f->st.st_gid, .shutdown = (p.revents & POLLRDHUP) != 0,
+		.uid = f->st.st_uid, .gid = f->st.st_gid, .shutdown = p.revents & POLLHUP ? 3 : p.revents & POLLRDHUP ? 1 : 0,
 	};
 	return socket_save_options(s, f, e) ?: (s->frozen ? udp_message_save(s, f, e) : 0);
 }
@@ -152,9 +152,11 @@ static int udp_socket_connect(struct restore *r, const struct file_row *f, int f
 
 static int udp_socket_settle(struct restore *r, const struct file_row *f, int fd, struct err *e)
 {
+	int64_t how = row_of(r, f)->shutdown;
+
 	/* Of one that is not connected it says so, but does it (inet_shutdown()). */
-	if (row_of(r, f)->shutdown && shutdown(fd, SHUT_RD) < 0 && errno != ENOTCONN)
-		return err_sys(e, "shutdown(SHUT_RD)");
+	if (how && shutdown(fd, (int)how - 1) < 0 && errno != ENOTCONN)
+		return err_sys(e, "shutdown(%ld)", how - 1);
 	return socket_group_restore(r, f, fd, e) ?: socket_filter_restore(r, f, fd, e);
 }
 

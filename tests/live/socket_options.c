@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -93,8 +94,10 @@ int main(int argc, char **argv)
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct timeval time = { 3, 500000 };
 	struct linger linger = { 1, 17 };
-	socklen_t len = sizeof(any);
-	int fds[NR], forms, groups, closed, both, client;
+	socklen_t len;
+	struct pollfd p = { .fd = -1, .events = POLLRDHUP };
+	struct sockaddr_in port, got;
+	int fds[NR], forms, groups, closed, both, client, bound, half;
 	char name[16], c;
 
 	live_setup(argc, argv);
@@ -116,12 +119,21 @@ int main(int argc, char **argv)
 	join(groups, "239.1.2.3", NULL);
 	join(groups, "232.1.1.1", "10.1.1.1");
 	join(groups, "232.1.1.1", "10.1.1.2");
+	bound = socket(AF_INET, SOCK_STREAM, 0);
+	half = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	live_check(bind(bound, (struct sockaddr *)&in, sizeof(in)) == 0 && bind(half, (struct sockaddr *)&in, sizeof(in)) == 0);
+	len = sizeof(port);
+	live_check(getsockname(bound, (struct sockaddr *)&port, &len) == 0 && port.sin_port);
+	live_check(shutdown(half, SHUT_RD) == -1 && errno == ENOTCONN);
+	p.fd = half;
+	live_check(poll(&p, 1, 0) == 1 && (p.revents & POLLRDHUP));
 	closed = socket(AF_INET, SOCK_STREAM, 0);
 	live_check(shutdown(closed, SHUT_RDWR) == -1 && errno == ENOTCONN);
 	both = socket(AF_INET6, SOCK_STREAM, 0);
 	/* The connection of an earlier run lingers. */
 	live_check(setsockopt(both, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) == 0);
 	live_check(bind(both, (struct sockaddr *)&any, sizeof(any)) == 0 && listen(both, 3) == 0);
+	len = sizeof(any);
 	live_check(getsockname(both, (struct sockaddr *)&any, &len) == 0);
 	live_ready();
 
@@ -143,6 +155,10 @@ int main(int argc, char **argv)
 	live_check(sources(groups, "239.1.2.3") == 100 && sources(groups, "232.1.1.1") == 2);
 	live_check(sources(fds[0], "239.1.2.3") == -1);
 	live_check(read(closed, &c, 1) == 0 && send(closed, "x", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
+	live_check(poll(&p, 1, 0) == 1 && (p.revents & POLLRDHUP) && !(p.revents & POLLHUP));
+	len = sizeof(got);
+	live_check(getsockname(bound, (struct sockaddr *)&got, &len) == 0 && got.sin_port == port.sin_port);
+	live_check(got.sin_addr.s_addr == in.sin_addr.s_addr && get(bound, SOL_SOCKET, SO_REUSEADDR) == 0);
 	/* It takes connections of IPv4 as well. */
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	in.sin_port = any.sin6_port;
