@@ -252,6 +252,24 @@ CREATE TABLE timer (
 	PRIMARY KEY (snapshot_id, process, which)
 ) STRICT, WITHOUT ROWID;
 
+-- Timers of timer_create(2).
+CREATE TABLE posix_timer (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	id INTEGER NOT NULL,		-- timer_t of the kernel
+	clock INTEGER NOT NULL,		-- CLOCK_*; negative: CPU time of a process or thread
+	clock_thread INTEGER,		-- whose CPU time it is, where the clock does not tell
+	notify INTEGER NOT NULL,	-- SIGEV_*
+	signal INTEGER NOT NULL,
+	sigev_value INTEGER,
+	target INTEGER,			-- thread that gets the signal; NULL: the process
+	value_ns INTEGER NOT NULL,	-- time left; 0: disarmed, or it went off for the last time
+	interval_ns INTEGER NOT NULL,
+	overrun INTEGER NOT NULL,	-- of the signal that was delivered last
+	queued INTEGER NOT NULL,	-- 1: its signal was in pending_signal already when value_ns was read
+	PRIMARY KEY (snapshot_id, process, id)
+) STRICT, WITHOUT ROWID;
+
 -- Addresses that the kernel keeps for a thread's C library; 0: none.
 CREATE TABLE thread_area (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

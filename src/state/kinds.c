@@ -22,6 +22,7 @@ const struct kind *const kinds[] = {
 	&swap_run_kind,
 	&fd_kind,
 	&fs_kind,
+	&posix_timer_kind,	/* before signals: one that goes off while it is saved is among those then */
 	&signal_kind,
 	&thread_area_kind,
 	&registers_kind,

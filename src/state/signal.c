@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include "state/posix_timer.h"
 #include "state/process.h"
 #include "state/signal.h"
 
@@ -21,14 +22,6 @@ struct sigaction_row {
 
 struct signal_mask_row {
 	int64_t thread, mask, stack_address, stack_size, stack_flags;
-};
-
-struct pending_signal_row {
-	int64_t thread;		/* whose queue; the leader's row with shared = 1 is the process's */
-	int64_t shared;
-	int64_t place;		/* in the queue */
-	int64_t signal;
-	struct blob siginfo;
 };
 
 #define ANY_INT(type, field) INT_COLUMN_OR_NULL(type, field, INT64_MIN, INT64_MAX)
@@ -55,8 +48,7 @@ static const struct column pending_signal_columns[] = {
 	INT_COLUMN(struct pending_signal_row, signal, 1, NR_SIGNALS),
 	BLOB_COLUMN(struct pending_signal_row, siginfo, sizeof(siginfo_t)),
 };
-static const struct table pending_signal_table =
-	TABLE("pending_signal", struct pending_signal_row, pending_signal_columns);
+const struct table pending_signal_table = TABLE("pending_signal", struct pending_signal_row, pending_signal_columns);
 
 /* ---- saving ----------------------------------------------------------- */
 
@@ -190,7 +182,7 @@ static int signal_restore_thread(struct restore *r, struct new_process *p, struc
 		siginfo_t info = { 0 };
 		size_t at;
 
-		if (sig->thread != t->row->thread)
+		if (sig->thread != t->row->thread || posix_timer_queues(r->img, sig))
 			continue;
 		memcpy(&info, sig->siginfo.data, min(sig->siginfo.len, sizeof(info)));
 		at = batch_data(b, &info, sizeof(info));

@@ -3,4 +3,13 @@
 #pragma once
 #include "state/kind.h"
 
+struct pending_signal_row {
+	int64_t thread;		/* whose queue; the leader's row with shared = 1 is the process's */
+	int64_t shared;
+	int64_t place;		/* in the queue */
+	int64_t signal;
+	struct blob siginfo;
+};
+extern const struct table pending_signal_table;
+
 extern const struct kind signal_kind;

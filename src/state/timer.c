@@ -21,25 +21,13 @@ static const struct column timer_columns[] = {
 };
 static const struct table timer_table = TABLE("timer", struct timer_row, timer_columns);
 
-static void refuse_posix_timers(struct save *s, struct live_process *p)
-{
-	_cleanup_free_ char *text = NULL;
-
-	if (read_file_at(p->proc_fd, "timers", &text, NULL) == 0 && *text)
-		save_refuse(s, p, "its POSIX timers", "delete them (timer_delete) while the snapshot is taken",
-			    "it made them with timer_create(2), and cpt can't restore those yet");
-}
-
 static int timer_save(struct save *s, struct live_process *p, struct err *e)
 {
 	_cleanup_batch_ struct batch *b = NULL;
 	size_t at[NR_TIMERS];
 	int r;
 
-	if (p->zombie)
-		return 0;
-	refuse_posix_timers(s, p);
-	if (!s->frozen)
+	if (!s->frozen || p->zombie)
 		return 0;
 	b = batch_new();
 	for (int which = 0; which < NR_TIMERS; which++) {
