@@ -125,12 +125,22 @@ CREATE TABLE process (
 	pgrp INTEGER NOT NULL,		-- process that leads its group,
 	session INTEGER NOT NULL,	-- its session
 	pid_ns INTEGER,			-- namespace.namespace; NULL: the host's
-	ipc_ns INTEGER,
+	ipc_ns INTEGER,			-- these three of a zombie: NULL, it has none any more
 	uts_ns INTEGER,
 	mount_ns INTEGER,
 	cgroup TEXT NOT NULL,		-- below the container's, '' for itself
 	comm TEXT NOT NULL,
 	exit_signal INTEGER NOT NULL,	-- that its parent gets when it ends
+	PRIMARY KEY (snapshot_id, process)
+) STRICT, WITHOUT ROWID;
+
+-- Those processes that have ended and that their parents have not waited for.
+CREATE TABLE zombie (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	status INTEGER NOT NULL,	-- as wait(2) gives it
+	uid INTEGER NOT NULL,
+	gid INTEGER NOT NULL,
 	PRIMARY KEY (snapshot_id, process)
 ) STRICT, WITHOUT ROWID;
 

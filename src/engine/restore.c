@@ -11,6 +11,7 @@
 #include "state/file.h"
 #include "state/memory.h"
 #include "state/process.h"
+#include "state/zombie.h"
 
 /* ---- load --------------------------------------------------------------- */
 
@@ -34,20 +35,24 @@ static void add_threads(struct restore *r, struct new_process *p)
 static int plan(struct restore *r, struct err *e)
 {
 	const struct process_row *row;
+	size_t nr;
 	int ret;
 
-	image_rows(r->img, &process_table, &r->nr_processes);
-	if (!r->nr_processes)
-		return err_set(e, -EBADMSG, "the snapshot has no row in table process");
-	r->processes = xcalloc(r->nr_processes, sizeof(*r->processes));
+	image_rows(r->img, &process_table, &nr);
+	r->processes = xcalloc(nr + 1, sizeof(*r->processes));
 	image_for_each(row, r->img, &process_table) {
-		struct new_process *p = &r->processes[_i];
+		struct new_process *p = &r->processes[r->nr_processes];
 
+		if (zombie_of(r->img, row->process))
+			continue;
+		r->nr_processes++;
 		*p = (struct new_process){ .row = row, .proc_fd = -1 };
 		add_threads(r, p);
 		if (!p->nr_threads || p->threads[0].row->thread != row->process)
 			return err_set(e, -EBADMSG, "process %ld has no row for its leader in table thread", row->process);
 	}
+	if (!r->nr_processes)
+		return err_set(e, -EBADMSG, "the snapshot has no row of a living process in table process");
 	for (size_t i = 0; kinds[i]; i++) {
 		ret = kinds[i]->check ? kinds[i]->check(r, e) : 0;
 		if (ret < 0)
@@ -247,7 +252,7 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 		ret = restore_into(store, snapshot, &r, e);
 	if (ret == 0)
 		*ret_figures = (struct restore_figures){
-			.total_ns = now_ns() - begun, .tasks = r.nr_processes,
+			.total_ns = now_ns() - begun, .tasks = (size_t)snapshot->tasks,
 			.threads = (size_t)snapshot->threads, .runs = (size_t)snapshot->runs,
 		};
 	if (ret == 0 && options->prefetch && !options->dry_run) {

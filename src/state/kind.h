@@ -141,7 +141,7 @@ struct restore {
 	const struct image *img;
 	const char *cgroup;		/* where the tasks shall live */
 	int cgroup_fd;
-	struct new_process *processes;	/* in the order of process rows */
+	struct new_process *processes;	/* in the order of process rows; without zombies */
 	size_t nr_processes;
 	int *file_fds;			/* by file id: cpt's descriptor of each open file, or -1 */
 	size_t nr_files;

@@ -14,3 +14,4 @@
 #include "state/sysv.h"
 #include "state/task_kinds.h"
 #include "state/vma.h"
+#include "state/zombie.h"

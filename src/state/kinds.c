@@ -13,6 +13,7 @@ const struct kind *const kinds[] = {
 	&namespace_kind,
 	&mount_kind,
 	&process_kind,
+	&zombie_kind,	/* before signals: their end sent some */
 	&shmem_kind,
 	&sysv_shm_kind,
 	&sysv_sem_kind,

@@ -69,7 +69,7 @@ struct live_process *live_find(struct live *l, pid_t pid)
 
 /* ---- one process ------------------------------------------------------ */
 
-static void process_clear(struct live_process *p)
+void live_process_clear(struct live_process *p)
 {
 	for (size_t i = 0; i < p->nr_vmas; i++) {
 		free(p->vmas[i].path);
@@ -101,8 +101,7 @@ static int process_read_status(struct live_process *p)
 	return 0;
 }
 
-/* -ESRCH when it ended meanwhile. */
-static int process_open(struct live_process *p, pid_t pid, const char *cgroup, struct err *e)
+int live_process_open(struct live_process *p, pid_t pid, const char *cgroup, struct err *e)
 {
 	char path[32];
 	int r;
@@ -114,13 +113,13 @@ static int process_open(struct live_process *p, pid_t pid, const char *cgroup, s
 		return errno == ENOENT ? -ESRCH : err_sys(e, "open %s", path);
 	r = process_read_status(p);
 	if (r < 0) {
-		process_clear(p);
+		live_process_clear(p);
 		return r == -ESRCH || r == -ENOENT ? -ESRCH : err_ret(e, r, "read %s/status", path);
 	}
 	p->pidfd = pidfd_open(pid, 0);
 	if (p->pidfd < 0) {
 		r = errno == ESRCH ? -ESRCH : err_sys(e, "pidfd_open(%d)", pid);
-		process_clear(p);
+		live_process_clear(p);
 		return r;
 	}
 	fcntl(p->pidfd, F_SETFD, FD_CLOEXEC);
@@ -205,14 +204,14 @@ static int live_add_process(struct live *l, pid_t pid, const char *cgroup, bool 
 		       err_advise(e, "run cpt from a shell outside the container");
 	if (known)
 		return freeze ? process_read_threads(known, freeze, ret_new, e) : 0;
-	r = process_open(&p, pid, cgroup, e);
+	r = live_process_open(&p, pid, cgroup, e);
 	if (r < 0)
 		return r;
 	r = process_read_threads(&p, freeze, ret_new, e);
 	if (r < 0) {
 		for (size_t i = 0; freeze && !p.zombie && i < p.nr_threads; i++)
 			tracee_release(&p.threads[i].tracee, &ERR_INIT);
-		process_clear(&p);
+		live_process_clear(&p);
 		return r;
 	}
 	array_grow(l->processes, l->nr_processes, l->cap_processes);
@@ -364,6 +363,8 @@ int live_read(struct live *l, const char *cgroup, int cgroup_fd, bool freeze, st
 		nr_new = 0;
 		r = live_scan(l, cgroup_fd, "", freeze, &nr_new, e);
 	} while (r == 0 && freeze && nr_new > 0);
+	if (r == 0)
+		r = live_read_zombies(l, e);
 	if (r == 0) {
 		live_sort(l);
 		r = live_read_objects(l, e);
@@ -399,7 +400,7 @@ int live_release(struct live *l, struct err *e)
 void live_free(struct live *l)
 {
 	for (size_t i = 0; i < l->nr_processes; i++)
-		process_clear(&l->processes[i]);
+		live_process_clear(&l->processes[i]);
 	free(l->processes);
 	live_free_files(l);
 	*l = (struct live){ .cgroup_fd = -1 };

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What live.c, live_maps.c and live_files.c share. */
+/* What live.c, live_maps.c, live_files.c and live_zombies.c share. */
 #pragma once
 #include "state/live.h"
 
 /* kcmp(2) as a comparison: <0, 0, >0. */
 int live_kcmp(pid_t a, pid_t b, int what, uint64_t x, uint64_t y);
+/* Begin with a process; -ESRCH when it ended meanwhile. */
+int live_process_open(struct live_process *p, pid_t pid, const char *cgroup, struct err *e);
+void live_process_clear(struct live_process *p);
+/* Children of the processes found so far that have ended: cgroup.procs does not list them. */
+int live_read_zombies(struct live *l, struct err *e);
 /* Mappings of one process; -ESRCH when it ended. */
 int live_read_vmas(struct live_process *p, struct err *e);
 /* Descriptors of all processes and the open files behind them. */

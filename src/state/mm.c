@@ -12,6 +12,7 @@
 #include "state/mm.h"
 #include "state/process.h"
 #include "state/vma.h"
+#include "state/zombie.h"
 
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65
@@ -241,6 +242,8 @@ static int mm_check(struct restore *r, struct err *e)
 		const struct mm_row *row = image_find(r->img, &mm_table, offsetof(struct mm_row, mm), process->process);
 		size_t nr;
 
+		if (zombie_of(r->img, process->process))
+			continue;
 		if (!row)
 			return err_set(e, -EBADMSG, "process %ld has no row in table mm", process->process);
 		vma_rows(r->img, row->mm, &nr);

@@ -46,24 +46,32 @@ const struct table pid_table = TABLE("pid", struct pid_row, pid_columns);
 
 /* ---- saving ----------------------------------------------------------- */
 
-/* The fields of /proc/<pid>/stat behind the name, which may itself hold blanks and brackets. */
-static int stat_read(const struct live_process *p, int64_t *pgrp, int64_t *session, int64_t *exit_signal,
-		     struct err *e)
+/* A field of /proc/<pid>/stat by its number in proc_pid_stat(5), behind the name, which may hold blanks and brackets. */
+int process_stat_field(const char *stat, int number, int64_t *ret)
+{
+	const char *field = strrchr(stat, ')');
+	char *end;
+
+	for (int at = 2; field && at < number; at++) {
+		field = strchr(field, ' ');
+		field = field ? field + 1 : NULL;
+	}
+	if (!field)
+		return -EBADMSG;
+	*ret = strtol(field, &end, 10);
+	return end == field ? -EBADMSG : 0;
+}
+
+static int stat_read(const struct live_process *p, struct process_row *row, struct err *e)
 {
 	_cleanup_free_ char *text = NULL;
-	const char *field;
-	int r, nr = 4;
+	int r = read_file_at(p->proc_fd, "stat", &text, NULL);
 
-	r = read_file_at(p->proc_fd, "stat", &text, NULL);
 	if (r < 0)
 		return err_ret(e, r, "read /proc/%d/stat", p->pid);
-	field = strrchr(text, ')');
-	if (!field || sscanf(field, ") %*c %*d %ld %ld", pgrp, session) != 2)
+	if (process_stat_field(text, 5, &row->pgrp) < 0 || process_stat_field(text, 6, &row->session) < 0 ||
+	    process_stat_field(text, 38, &row->exit_signal) < 0)
 		return err_set(e, -EBADMSG, "/proc/%d/stat is not as proc(5) says", p->pid);
-	*exit_signal = SIGCHLD;
-	for (field += 4; (field = strchr(field, ' ')); nr++)	/* field 38 is exit_signal */
-		if (field++, nr + 1 == 38)
-			*exit_signal = strtol(field, NULL, 10);
 	return 0;
 }
 
@@ -114,9 +122,6 @@ static int thread_save(struct save *s, struct live_process *p, struct live_threa
 
 static void process_check_relations(struct save *s, struct live_process *p, const struct process_row *row)
 {
-	if (p->zombie)
-		save_refuse(s, p, "the process itself", "let its parent wait for it, or end the parent",
-			    "it has ended and its parent %d has not waited for it", p->ppid);
 	if (!live_find(s->live, (pid_t)row->session))
 		save_refuse(s, p, "its session", "start it with `cpt run` or setsid(1)",
 			    "the session's leader, process %ld, is outside the container or has ended", row->session);
@@ -136,10 +141,12 @@ static void process_check_relations(struct save *s, struct live_process *p, cons
 
 static int process_save(struct save *s, struct live_process *p, struct err *e)
 {
-	struct process_row row = { .process = p->pid };
+	struct process_row row = {
+		.process = p->pid, .ipc_ns = COLUMN_NULL, .uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL,
+	};
 	int r;
 
-	r = stat_read(p, &row.pgrp, &row.session, &row.exit_signal, e);
+	r = stat_read(p, &row, e) ?: namespace_of(s, p, "pid", &row.pid_ns, e);
 	if (r < 0)
 		return r;
 	row.parent = live_find(s->live, p->ppid) ? p->ppid : COLUMN_NULL;
@@ -147,8 +154,8 @@ static int process_save(struct save *s, struct live_process *p, struct err *e)
 	row.comm = image_strdup(s->img, p->comm);
 	process_check_relations(s, p, &row);
 	if (!p->zombie) {
-		r = namespace_of(s, p, "pid", &row.pid_ns, e) ?: namespace_of(s, p, "ipc", &row.ipc_ns, e) ?:
-		    namespace_of(s, p, "uts", &row.uts_ns, e) ?: namespace_of(s, p, "mnt", &row.mount_ns, e);
+		r = namespace_of(s, p, "ipc", &row.ipc_ns, e) ?: namespace_of(s, p, "uts", &row.uts_ns, e) ?:
+		    namespace_of(s, p, "mnt", &row.mount_ns, e);
 		if (r < 0)
 			return r;
 	}

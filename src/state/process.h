@@ -10,7 +10,8 @@ struct process_row {
 	int64_t process;	/* key: its pid in cpt's pid namespace at snapshot time */
 	int64_t parent;		/* process that is its parent; COLUMN_NULL: outside the container */
 	int64_t pgrp, session;	/* keys of their leading processes */
-	int64_t pid_ns, ipc_ns, uts_ns, mount_ns;	/* namespace ids; COLUMN_NULL: cpt's own */
+	int64_t pid_ns;		/* namespace id; COLUMN_NULL: cpt's own */
+	int64_t ipc_ns, uts_ns, mount_ns;	/* the same; COLUMN_NULL of a zombie too, which has none any more */
 	char *cgroup;		/* path below the container's cgroup, "" for itself */
 	char *comm;		/* of the leader */
 	int64_t exit_signal;	/* what the parent gets when it ends */
@@ -37,6 +38,9 @@ struct new_process *restore_find(struct restore *r, int64_t process);
 int64_t pid_at(const struct image *img, int64_t thread, int64_t level);
 /* The innermost level that it has an id at: that of its own pid namespace. */
 int64_t pid_level(const struct image *img, int64_t thread);
+
+/* A field of the text of /proc/<pid>/stat by its number in proc_pid_stat(5), from 4 on. 0 or -EBADMSG. */
+int process_stat_field(const char *stat, int number, int64_t *ret);
 
 /*
  * Fork all processes, parked with no descriptor but cpt_pidfd and all signals

@@ -29,10 +29,11 @@
 #include "state/process.h"
 #include "state/shmem.h"
 #include "state/swap_run.h"
+#include "state/zombie.h"
 
 static const struct table *const tables[] = {
 	&namespace_table, &process_table, &mm_table, &auxv_table, &mapped_file_table, &vma_table, &swap_run_table,
-	&shmem_table, &shmem_run_table,
+	&shmem_table, &shmem_run_table, &zombie_table,
 };
 
 #define NR 2			/* parent and child */

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What runs in the processes of a container while they are made, see
+ * process_tree.c: on memory copied from cpt, where nothing is allocated.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/rseq.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include "host/next_id.h"
+#include "state/namespace.h"
+#include "state/process.h"
+#include "state/process_tree.h"
+#include "state/zombie.h"
+
+static int birth_main(struct nursery *n, const struct process_row *row);
+
+/*
+ * The ids that the container knows the child by: at its own level and outwards
+ * as long as the namespaces are the container's. Level 0 belongs to the host
+ * when the child has a namespace of its own: there the kernel chooses.
+ */
+static int ask_ids(struct nursery *n, int64_t thread, bool own_ns, pid_t ids[32], struct clone_args *args,
+		   struct err *e)
+{
+	int64_t level = pid_level(n->r->img, thread), outermost = own_ns ? 1 : 0;
+	size_t nr = 0;
+	int ret;
+
+	for (; level >= outermost && nr < 32; level--)
+		ids[nr++] = (pid_t)pid_at(n->r->img, thread, level);
+	ret = next_id_ask_pids(n->proc, ids, nr, e);
+	if (ret == -ENOSYS) {	/* mainline: processes, but not threads of a batch, can be asked for this way */
+		args->set_tid = (uint64_t)(uintptr_t)ids;
+		args->set_tid_size = nr;
+		*e = ERR_INIT;
+		return 0;
+	}
+	return ret;
+}
+
+static int enter_pid_ns(struct nursery *n, const struct process_row *row, uint64_t *flags, struct err *e)
+{
+	const struct process_row *parent = row->parent == COLUMN_NULL ? NULL : process_row_of(n->r, row->parent);
+	int64_t outer = parent ? parent->pid_ns : COLUMN_NULL;
+
+	if (row->pid_ns == outer)
+		return 0;
+	if (pid_at(n->r->img, row->process, pid_level(n->r->img, row->process)) != 1)
+		return err_set(e, -EOPNOTSUPP, "process %ld (%s) entered its pid namespace from outside",
+			       row->process, row->comm);
+	*flags |= CLONE_NEWPID;
+	return 0;
+}
+
+int process_birth(struct nursery *n, const struct process_row *row, struct err *e)
+{
+	_cleanup_fd_ int cgroup = -1;
+	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = (uint64_t)row->exit_signal };
+	uint64_t flags = 0;
+	pid_t ids[32];
+	long pid;
+	int ret;
+
+	ret = enter_pid_ns(n, row, &flags, e) ?:
+	      ask_ids(n, row->process, row->pid_ns != COLUMN_NULL, ids, &args, e);
+	if (ret < 0)
+		return ret;
+	cgroup = openat(n->r->cgroup_fd, *row->cgroup ? row->cgroup : ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (cgroup < 0)
+		return err_sys(e, "open its cgroup %s/%s", n->r->cgroup, row->cgroup);
+	args.flags |= flags;
+	args.cgroup = (uint64_t)cgroup;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		_exit(birth_main(n, row));
+	if (pid < 0)
+		return err_sys(e, "fork process %ld (%s) with its pid %ld", row->process, row->comm,
+			       pid_at(n->r->img, row->process, pid_level(n->r->img, row->process)));
+	return 0;
+}
+
+static int birth_children(struct nursery *n, const struct process_row *row, bool before_session, struct err *e)
+{
+	const struct process_row *child;
+	int ret;
+
+	image_for_each(child, n->r->img, &process_table) {
+		if (child->parent != row->process || process_born_before_session(n->r, child) != before_session)
+			continue;
+		ret = process_birth(n, child, e);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int enter_ns(const struct nursery *n, const char *type, int64_t own, int64_t inherited, struct err *e)
+{
+	if (own == inherited)
+		return 0;
+	if (own == COLUMN_NULL)
+		return err_set(e, -EOPNOTSUPP, "its %s namespace is the host's, its parent's is not", type);
+	if (setns(n->r->ns_fds[own], 0) < 0)
+		return err_sys(e, "enter its %s namespace", type);
+	return 0;
+}
+
+static int enter_namespaces(const struct nursery *n, const struct process_row *row, struct err *e)
+{
+	const struct process_row none = { .ipc_ns = COLUMN_NULL, .uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL };
+	const struct process_row *parent = row->parent == COLUMN_NULL ? &none : process_row_of(n->r, row->parent);
+
+	return enter_ns(n, "ipc", row->ipc_ns, parent->ipc_ns, e) ?:
+	       enter_ns(n, "uts", row->uts_ns, parent->uts_ns, e) ?:
+	       enter_ns(n, "mnt", row->mount_ns, parent->mount_ns, e);
+}
+
+static int birth_family(struct nursery *n, const struct process_row *row, struct err *e)
+{
+	int ret = zombie_of(n->r->img, row->process) ? 0 : enter_namespaces(n, row, e);
+
+	ret = ret ?: birth_children(n, row, true, e);
+	if (ret < 0)
+		return ret;
+	if (row->session == row->process && setsid() < 0)
+		return err_sys(e, "setsid: become leader of its session");
+	if (row->session != row->process && row->pgrp == row->process && setpgid(0, 0) < 0)
+		return err_sys(e, "setpgid: become leader of its group");
+	return birth_children(n, row, false, e);
+}
+
+static int birth_park(const struct nursery *n, struct err *e)
+{
+	unsigned int fd = (unsigned int)n->parking_fd;
+	char *self = __builtin_thread_pointer();
+
+	/* The C library's area goes away with cpt's memory; the kernel must not write there. */
+	if (__rseq_size && syscall(SYS_rseq, self + __rseq_offset, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) < 0)
+		return err_sys(e, "unregister restartable sequences");
+	if (syscall(SYS_set_robust_list, NULL, 24) < 0)
+		return err_sys(e, "forget the robust futex list");
+	if (dup3(n->cpt_pidfd, n->parking_fd, O_CLOEXEC) < 0)
+		return err_sys(e, "keep a pidfd of cpt");
+	if (close_range(0, fd - 1, 0) < 0 || close_range(fd + 1, ~0U, 0) < 0)
+		return err_sys(e, "close_range");
+	return 0;
+}
+
+/* All processes are there when it is told to end: also the one that leads its group. */
+static void birth_zombie(const struct nursery *n, const struct process_row *row)
+{
+	int64_t leader = pid_at(n->r->img, row->pgrp, pid_level(n->r->img, row->process));
+	char end;
+
+	close(n->report);
+	while (read(n->end[0], &end, 1) < 0 && errno == EINTR)
+		;
+	/* A leader without an id in here is further out: the group was inherited. */
+	if (row->pgrp != row->process && row->session != row->process && leader > 0 && setpgid(0, (pid_t)leader) < 0)
+		return;
+	zombie_end(zombie_of(n->r->img, row->process), row->comm, n->core);
+}
+
+static int birth_main(struct nursery *n, const struct process_row *row)
+{
+	struct report report = { .process = row->process };
+	int ret;
+
+	close_fd(&n->end[1]);
+	ret = birth_family(n, row, &report.err);
+	if (ret < 0)
+		err_in(&report.err, "process %ld (%s)", row->process, row->comm);
+	/* Said before parking: afterwards there is no descriptor left to say it through. */
+	if (send(n->report, &report, sizeof(report), 0) != sizeof(report) || ret < 0)
+		return 1;
+	if (zombie_of(n->r->img, row->process))
+		birth_zombie(n, row);	/* returns when it can't: cpt finds out that it does not end */
+	else if (birth_park(n, &report.err) < 0)
+		return 1;
+	for (;;)
+		pause();
+}
