@@ -122,7 +122,7 @@ CREATE TABLE process (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	process INTEGER NOT NULL,
 	parent INTEGER,			-- NULL: outside the container
-	pgrp INTEGER NOT NULL,		-- process that leads its group,
+	pgrp INTEGER NOT NULL,		-- process that leads its group, or led it (leader.leader),
 	session INTEGER NOT NULL,	-- its session
 	pid_ns INTEGER,			-- namespace.namespace; NULL: the host's
 	ipc_ns INTEGER,			-- these three of a zombie: NULL, it has none any more
@@ -131,7 +131,17 @@ CREATE TABLE process (
 	cgroup TEXT NOT NULL,		-- below the container's, '' for itself
 	comm TEXT NOT NULL,
 	exit_signal INTEGER NOT NULL,	-- that its parent gets when it ends
+	child_subreaper INTEGER NOT NULL,	-- 1: orphans of its descendants become its children
 	PRIMARY KEY (snapshot_id, process)
+) STRICT, WITHOUT ROWID;
+
+-- Former leaders of sessions and process groups: nothing is left of them but their ids, which are in table pid.
+CREATE TABLE leader (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	leader INTEGER NOT NULL,	-- its id in the host's pid namespace then
+	session INTEGER NOT NULL,	-- process.process or leader.leader: whose session it was in
+	pid_ns INTEGER,			-- namespace.namespace; NULL: the host's
+	PRIMARY KEY (snapshot_id, leader)
 ) STRICT, WITHOUT ROWID;
 
 -- Those processes that have ended and that their parents have not waited for.
@@ -153,7 +163,7 @@ CREATE TABLE thread (
 	PRIMARY KEY (snapshot_id, thread)
 ) STRICT, WITHOUT ROWID;
 
--- The id of each thread at each pid namespace level: 0 is the host's, the highest its own.
+-- The id of each thread, and of each former leader, at each pid namespace level: 0 is the host's, the highest its own.
 CREATE TABLE pid (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	thread INTEGER NOT NULL,

@@ -10,6 +10,7 @@
 #include "host/cgroup.h"
 #include "state/file.h"
 #include "state/memory.h"
+#include "state/leader.h"
 #include "state/process.h"
 #include "state/zombie.h"
 
@@ -38,6 +39,7 @@ static int plan(struct restore *r, struct err *e)
 	size_t nr;
 	int ret;
 
+	process_sort(r->img);
 	image_rows(r->img, &process_table, &nr);
 	r->processes = xcalloc(nr + 1, sizeof(*r->processes));
 	image_for_each(row, r->img, &process_table) {
@@ -126,24 +128,25 @@ static int make_thread(struct restore *r, struct new_process *p, struct new_thre
 
 static int make_tasks(struct restore *r, struct err *e)
 {
-	for (size_t i = 0; i < r->nr_processes; i++) {
-		int ret = make_process(r, &r->processes[i], e);
+	int ret;
 
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		ret = make_process(r, &r->processes[i], e);
 		if (ret < 0)
 			return in_process(&r->processes[i], e);
 	}
-	for (size_t i = 0; i < r->nr_processes; i++) {
+	ret = leaders_leave(r, e);
+	for (size_t i = 0; ret == 0 && i < r->nr_processes; i++) {
 		struct new_process *p = &r->processes[i];
 
 		for (size_t j = 0; j < p->nr_threads; j++) {
-			int ret = make_thread(r, p, &p->threads[j], e);
-
+			ret = make_thread(r, p, &p->threads[j], e);
 			if (ret < 0)
 				return err_in(e, "thread %ld of process %ld (%s)", p->threads[j].row->thread,
 					      p->row->process, p->row->comm);
 		}
 	}
-	return 0;
+	return ret;
 }
 
 /* ---- seal, go ----------------------------------------------------------- */

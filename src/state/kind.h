@@ -143,6 +143,7 @@ struct restore {
 	int cgroup_fd;
 	struct new_process *processes;	/* in the order of process rows; without zombies */
 	size_t nr_processes;
+	pid_t *stand_ins;		/* by leader row (leader.h): its pid in cpt's pid namespace */
 	int *file_fds;			/* by file id: cpt's descriptor of each open file, or -1 */
 	size_t nr_files;
 	int *ns_fds;			/* by namespace id: cpt's descriptor of each namespace, or -1 */

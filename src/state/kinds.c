@@ -13,6 +13,7 @@ const struct kind *const kinds[] = {
 	&namespace_kind,
 	&mount_kind,
 	&process_kind,
+	&leader_kind,
 	&zombie_kind,	/* before signals: their end sent some */
 	&shmem_kind,
 	&sysv_shm_kind,
@@ -173,5 +174,6 @@ void restore_clear(struct restore *r)
 	free(r->ns_fds);
 	free(r->processes);
 	free(r->private);
+	free(r->stand_ins);
 	*r = (struct restore){ .cgroup_fd = -1 };
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include "state/namespace.h"
 #include "state/process.h"
@@ -27,6 +28,7 @@ static const struct column process_columns[] = {
 	TEXT_COLUMN(struct process_row, cgroup, 4095),
 	TEXT_COLUMN(struct process_row, comm, 15),
 	INT_COLUMN(struct process_row, exit_signal, 0, 64),
+	INT_COLUMN(struct process_row, child_subreaper, 0, 1),
 };
 const struct table process_table = TABLE("process", struct process_row, process_columns);
 
@@ -120,14 +122,8 @@ static int thread_save(struct save *s, struct live_process *p, struct live_threa
 	return thread_save_ids(s, p, t->tid, e);
 }
 
-static void process_check_relations(struct save *s, struct live_process *p, const struct process_row *row)
+static void process_check_sharing(struct save *s, struct live_process *p)
 {
-	if (!live_find(s->live, (pid_t)row->session))
-		save_refuse(s, p, "its session", "start it with `cpt run` or setsid(1)",
-			    "the session's leader, process %ld, is outside the container or has ended", row->session);
-	if (!live_find(s->live, (pid_t)row->pgrp))
-		save_refuse(s, p, "its process group", "start it with `cpt run` or setsid(1)",
-			    "the group's leader, process %ld, is outside the container or has ended", row->pgrp);
 	if (p->mm_owner != p->index)
 		save_refuse(s, p, "its address space", "take the snapshot when the vfork(2) is over",
 			    "it is shared with process %d", s->live->processes[p->mm_owner].pid);
@@ -137,6 +133,19 @@ static void process_check_relations(struct save *s, struct live_process *p, cons
 	if (p->fs_owner != p->index && p->mm_owner == p->index)
 		save_refuse(s, p, "its working directory", "use fork without CLONE_FS",
 			    "it is shared with process %d", s->live->processes[p->fs_owner].pid);
+}
+
+static int subreaper_save(struct live_process *p, struct process_row *row, struct err *e)
+{
+	_cleanup_batch_ struct batch *b = batch_new();
+	size_t at = batch_data(b, NULL, sizeof(int));
+	int r;
+
+	batch_call(b, "prctl: does it adopt orphans?", SYS_prctl, ARG(PR_GET_CHILD_SUBREAPER), ARG_AT(at), ARG(0),
+		   ARG(0), ARG(0));
+	r = remote_run(p->remote, &p->threads[0].tracee, b, e);
+	row->child_subreaper = *(const int *)batch_data_at(b, at) != 0;
+	return r;
 }
 
 static int process_save(struct save *s, struct live_process *p, struct err *e)
@@ -152,10 +161,12 @@ static int process_save(struct save *s, struct live_process *p, struct err *e)
 	row.parent = live_find(s->live, p->ppid) ? p->ppid : COLUMN_NULL;
 	row.cgroup = image_strdup(s->img, p->cgroup);
 	row.comm = image_strdup(s->img, p->comm);
-	process_check_relations(s, p, &row);
+	process_check_sharing(s, p);
 	if (!p->zombie) {
 		r = namespace_of(s, p, "ipc", &row.ipc_ns, e) ?: namespace_of(s, p, "uts", &row.uts_ns, e) ?:
 		    namespace_of(s, p, "mnt", &row.mount_ns, e);
+		if (r == 0 && s->frozen)
+			r = subreaper_save(p, &row, e);
 		if (r < 0)
 			return r;
 	}
@@ -194,11 +205,44 @@ int64_t pid_level(const struct image *img, int64_t thread)
 	return level;
 }
 
+bool process_leads_group(const struct image *img, int64_t process)
+{
+	return image_find(img, &process_table, offsetof(struct process_row, pgrp), process);
+}
+
+/* Its own group has other members, but it went to another. */
+static bool has_left_group(const struct image *img, const struct process_row *row)
+{
+	return row->pgrp != row->process && process_leads_group(img, row->process);
+}
+
+void process_sort(const struct image *img)
+{
+	size_t nr, done = 0, before;
+	struct process_row *rows = image_rows(img, &process_table, &nr);
+
+	/* What is done is in place; one pass takes a whole line of descent whose ids ascend. */
+	do {
+		before = done;
+		for (size_t i = done; i < nr; i++) {
+			struct process_row row = rows[i];
+			bool waits = false;
+
+			for (size_t j = done; j < nr && row.parent != COLUMN_NULL; j++)
+				waits |= rows[j].process == row.parent;
+			if (waits)
+				continue;
+			memmove(&rows[done + 1], &rows[done], (i - done) * sizeof(*rows));
+			rows[done++] = row;
+		}
+	} while (done > before && done < nr);
+}
+
 /*
  * A member joins its group once the leader has made it, which leaders do at
- * birth (process_tree.c); a session leader leads its group by definition.
+ * birth (process_birth.c); a session leader leads its group by definition.
  */
-static int process_restore_group(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+static int add_join(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
 {
 	const struct process_row *row = p->row;
 	const struct new_process *parent;
@@ -215,6 +259,28 @@ static int process_restore_group(struct restore *r, struct new_process *p, struc
 		return err_set(e, -EBADMSG, "process %ld: its group leader %ld has no id at its pid namespace level",
 			       row->process, row->pgrp);
 	batch_call(b, "setpgid: join the process group", SYS_setpgid, ARG(0), ARG(leader));
+	return 0;
+}
+
+static int process_restore_group(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	return has_left_group(r->img, p->row) ? 0 : add_join(r, p, b, e);
+}
+
+int process_leave_groups(struct restore *r, struct err *e)
+{
+	for (size_t i = 0; i < r->nr_processes; i++) {
+		struct new_process *p = &r->processes[i];
+		_cleanup_batch_ struct batch *b = NULL;
+		int ret;
+
+		if (!has_left_group(r->img, p->row))
+			continue;
+		b = batch_new();
+		ret = add_join(r, p, b, e) ?: remote_run(p->remote, &p->threads[0].tracee, b, e);
+		if (ret < 0)
+			return err_in(e, "process %ld (%s)", p->row->process, p->row->comm);
+	}
 	return 0;
 }
 

@@ -15,6 +15,7 @@ struct process_row {
 	char *cgroup;		/* path below the container's cgroup, "" for itself */
 	char *comm;		/* of the leader */
 	int64_t exit_signal;	/* what the parent gets when it ends */
+	int64_t child_subreaper;	/* 1: orphans of its descendants become its children */
 };
 
 struct thread_row {
@@ -43,11 +44,19 @@ int64_t pid_level(const struct image *img, int64_t thread);
 int process_stat_field(const char *stat, int number, int64_t *ret);
 
 /*
+ * Put rows of parents before those of their children, whatever their ids: the
+ * catalog gives rows in the order of their keys. Those of a cycle come last.
+ */
+void process_sort(const struct image *img);
+
+/*
  * Fork all processes, parked with no descriptor but cpt_pidfd and all signals
  * blocked, in the right namespaces, cgroups, sessions and with their ids;
  * stop them by ptrace. After a failure the engine kills whatever is in the
  * cgroup. Threads are made later, see process_restore_threads().
  */
 int process_restore_tree(struct restore *r, struct err *e);
+/* Those that lead a group which they are not in go to their own, when all others are in theirs. */
+int process_leave_groups(struct restore *r, struct err *e);
 /* Make the other threads of @p, in its final address space; they are stopped before their first instruction. */
 int process_restore_threads(struct restore *r, struct new_process *p, struct err *e);

@@ -60,7 +60,7 @@ static int enter_pid_ns(struct nursery *n, const struct process_row *row, uint64
 	return 0;
 }
 
-int process_birth(struct nursery *n, const struct process_row *row, struct err *e)
+static int birth(struct nursery *n, const struct process_row *row, struct err *e)
 {
 	_cleanup_fd_ int cgroup = -1;
 	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = (uint64_t)row->exit_signal };
@@ -87,19 +87,19 @@ int process_birth(struct nursery *n, const struct process_row *row, struct err *
 	return 0;
 }
 
-static int birth_children(struct nursery *n, const struct process_row *row, bool before_session, struct err *e)
+int process_birth_children(struct nursery *n, int64_t maker, bool early, struct err *e)
 {
 	const struct process_row *child;
-	int ret;
+	int ret = 0;
 
-	image_for_each(child, n->r->img, &process_table) {
-		if (child->parent != row->process || process_born_before_session(n->r, child) != before_session)
-			continue;
-		ret = process_birth(n, child, e);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	for (size_t i = 0; ret == 0 && !early && i < n->plan.nr_leaders; i++)
+		if (n->plan.stand_ins[i].parent == maker)
+			ret = birth(n, &n->plan.stand_ins[i], e);
+	image_for_each(child, n->r->img, &process_table)
+		if (ret == 0 && process_plan_maker(&n->plan, child) == maker &&
+		    process_plan_is_early(&n->plan, child) == early)
+			ret = birth(n, child, e);
+	return ret;
 }
 
 static int enter_ns(const struct nursery *n, const char *type, int64_t own, int64_t inherited, struct err *e)
@@ -127,14 +127,18 @@ static int birth_family(struct nursery *n, const struct process_row *row, struct
 {
 	int ret = zombie_of(n->r->img, row->process) ? 0 : enter_namespaces(n, row, e);
 
-	ret = ret ?: birth_children(n, row, true, e);
+	if (ret == 0 && (row->child_subreaper || process_plan_adopts(&n->plan, row->process)) &&
+	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		ret = err_sys(e, "PR_SET_CHILD_SUBREAPER: adopt orphans");
+	ret = ret ?: process_birth_children(n, row->process, true, e);
 	if (ret < 0)
 		return ret;
 	if (row->session == row->process && setsid() < 0)
 		return err_sys(e, "setsid: become leader of its session");
-	if (row->session != row->process && row->pgrp == row->process && setpgid(0, 0) < 0)
+	if (row->session != row->process &&
+	    (row->pgrp == row->process || process_leads_group(n->r->img, row->process)) && setpgid(0, 0) < 0)
 		return err_sys(e, "setpgid: become leader of its group");
-	return birth_children(n, row, false, e);
+	return process_birth_children(n, row->process, false, e);
 }
 
 static int birth_park(const struct nursery *n, struct err *e)
@@ -154,15 +158,20 @@ static int birth_park(const struct nursery *n, struct err *e)
 	return 0;
 }
 
+static void wait_closed(int pipe)
+{
+	char none;
+
+	while (read(pipe, &none, 1) < 0 && errno == EINTR)
+		;
+}
+
 /* All processes are there when it is told to end: also the one that leads its group. */
 static void birth_zombie(const struct nursery *n, const struct process_row *row)
 {
 	int64_t leader = pid_at(n->r->img, row->pgrp, pid_level(n->r->img, row->process));
-	char end;
 
-	close(n->report);
-	while (read(n->end[0], &end, 1) < 0 && errno == EINTR)
-		;
+	wait_closed(n->end[0]);
 	/* A leader without an id in here is further out: the group was inherited. */
 	if (row->pgrp != row->process && row->session != row->process && leader > 0 && setpgid(0, (pid_t)leader) < 0)
 		return;
@@ -175,12 +184,16 @@ static int birth_main(struct nursery *n, const struct process_row *row)
 	int ret;
 
 	close_fd(&n->end[1]);
+	close_fd(&n->leave[1]);
 	ret = birth_family(n, row, &report.err);
 	if (ret < 0)
 		err_in(&report.err, "process %ld (%s)", row->process, row->comm);
 	/* Said before parking: afterwards there is no descriptor left to say it through. */
 	if (send(n->report, &report, sizeof(report), 0) != sizeof(report) || ret < 0)
 		return 1;
+	close_fd(&n->report);	/* so that cpt notices when one of the others ends without a word */
+	if (leader_of(n->r->img, row->process))
+		return wait_closed(n->leave[0]), 0;
 	if (zombie_of(n->r->img, row->process))
 		birth_zombie(n, row);	/* returns when it can't: cpt finds out that it does not end */
 	else if (birth_park(n, &report.err) < 0)

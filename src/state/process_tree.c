@@ -7,7 +7,8 @@
  *  family   it forks children that are older than its session, becomes session
  *           or group leader, forks the others;
  *  report   it tells cpt (SCM_CREDENTIALS carry its pid in cpt's namespace);
- *  zombie   one that has to end waits for that until all the others are there;
+ *  zombie   one that has to end waits for that until all the others are there,
+ *           and a stand-in for a former leader until all are in its group;
  *  parked   any other closes every descriptor but one, a pidfd of cpt, and sleeps with
  *           all signals blocked until cpt has stopped it by ptrace.
  *
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -32,25 +34,6 @@ const struct process_row *process_row_of(const struct restore *r, int64_t proces
 
 /* ---- check ------------------------------------------------------------ */
 
-/* The session that @row's parent is in when it forks @row before becoming a leader itself. */
-static int64_t inherited_session(const struct restore *r, const struct process_row *row)
-{
-	const struct process_row *parent = row->parent == COLUMN_NULL ? NULL : process_row_of(r, row->parent);
-
-	for (; parent; parent = parent->parent == COLUMN_NULL ? NULL : process_row_of(r, parent->parent))
-		if (parent->session != parent->process)
-			return parent->session;
-	return COLUMN_NULL;
-}
-
-bool process_born_before_session(const struct restore *r, const struct process_row *row)
-{
-	const struct process_row *parent = process_row_of(r, row->parent);
-
-	return parent && parent->session == parent->process && row->session != row->process &&
-	       row->session != parent->session;
-}
-
 static int check_relations(const struct restore *r, const struct process_row *row, struct err *e)
 {
 	const struct process_row *parent = row->parent == COLUMN_NULL ? NULL : process_row_of(r, row->parent);
@@ -60,41 +43,47 @@ static int check_relations(const struct restore *r, const struct process_row *ro
 			       row->process, row->parent);
 	if (pid_at(r->img, row->process, pid_level(r->img, row->process)) < 0)
 		return err_set(e, -EBADMSG, "process %ld has no row in table pid", row->process);
-	if (!process_row_of(r, row->session) || !process_row_of(r, row->pgrp))
+	if ((!process_row_of(r, row->session) && !leader_of(r->img, row->session)) ||
+	    (!process_row_of(r, row->pgrp) && !leader_of(r->img, row->pgrp)))
 		return err_set(e, -EBADMSG, "process %ld: no process row for its session %ld or group %ld",
 			       row->process, row->session, row->pgrp);
-	if (row->session == row->process || (parent && row->session == parent->session))
-		return 0;
-	if (parent && process_born_before_session(r, row) && row->session == inherited_session(r, row))
-		return 0;
-	return err_set(e, -EOPNOTSUPP, "process %ld (%s): it is in session %ld, which its parent %ld has never been in",
-		       row->process, row->comm, row->session, row->parent == COLUMN_NULL ? 0 : row->parent);
+	return 0;
 }
 
 /* Someone else has the id here already? Only ids in cpt's own pid namespace can be in the way. */
-static int check_free(const struct restore *r, const struct process_row *row, struct err *e)
+static int check_free(const struct restore *r, int64_t process, int64_t pid_ns, const char *comm, struct err *e)
 {
-	int64_t pid = pid_at(r->img, row->process, 0);
+	int64_t pid = pid_at(r->img, process, 0);
 
-	if (row->pid_ns != COLUMN_NULL || pid < 0)
+	if (pid_ns != COLUMN_NULL || pid < 0)
 		return 0;
 	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
 		return 0;
-	err_set(e, -EBUSY, "process %ld (%s): its pid %ld is taken by another process", row->process, row->comm, pid);
+	err_set(e, -EBUSY, "process %ld (%s): its pid %ld is taken by another process", process, comm, pid);
 	return err_advise(e, "end that process, or restore it on a host where the pid is free");
 }
 
 int process_check_tree(struct restore *r, struct err *e)
 {
+	const struct leader_row *leader;
 	const struct process_row *row;
+	struct process_plan plan;
 	int ret;
 
 	image_for_each(row, r->img, &process_table) {
-		ret = check_relations(r, row, e) ?: check_free(r, row, e);
+		ret = check_relations(r, row, e) ?: check_free(r, row->process, row->pid_ns, row->comm, e);
 		if (ret < 0)
 			return ret;
 	}
-	return 0;
+	image_for_each(leader, r->img, &leader_table) {
+		ret = check_free(r, leader->leader, leader->pid_ns, "a former leader", e);
+		if (ret < 0)
+			return ret;
+	}
+	ret = process_plan_make(r->img, &plan, e);
+	if (ret == 0)
+		process_plan_clear(&plan);
+	return ret;
 }
 
 /* ---- in cpt ----------------------------------------------------------- */
@@ -113,12 +102,16 @@ static int parking_number(const struct restore *r)
 static int nursery_open(struct nursery *n, struct restore *r, int *ret_listen, struct err *e)
 {
 	struct rlimit limit;
-	int pair[2], one = 1;
+	int pair[2], one = 1, ret;
 
-	*n = (struct nursery){ .r = r, .proc = -1, .report = -1, .cpt_pidfd = -1, .end = { -1, -1 } };
+	*n = (struct nursery){ .r = r, .proc = -1, .report = -1, .cpt_pidfd = -1, .end = { -1, -1 },
+				.leave = { -1, -1 } };
 	n->core = zombie_core_is_harmless();
-	if (pipe2(n->end, O_CLOEXEC) < 0)
+	if (pipe2(n->end, O_CLOEXEC) < 0 || pipe2(n->leave, O_CLOEXEC) < 0)
 		return err_sys(e, "pipe");
+	ret = process_plan_make(r->img, &n->plan, e);
+	if (ret < 0)
+		return ret;
 	n->parking_fd = parking_number(r);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= (rlim_t)n->parking_fd + 64) {
 		limit.rlim_cur = (rlim_t)n->parking_fd + 1024;
@@ -148,6 +141,9 @@ static void nursery_close(struct nursery *n)
 	close_fd(&n->cpt_pidfd);
 	close_fd(&n->end[0]);
 	close_fd(&n->end[1]);
+	close_fd(&n->leave[0]);
+	close_fd(&n->leave[1]);
+	process_plan_clear(&n->plan);
 }
 
 /* Receive one report; the kernel translates the sender's pid into our namespace. */
@@ -220,17 +216,9 @@ static int wait_parked(const struct new_process *p, struct err *e)
 
 static int make_roots(struct nursery *n, struct err *e)
 {
-	const struct process_row *row;
-	int ret;
-
-	image_for_each(row, n->r->img, &process_table) {
-		if (row->parent != COLUMN_NULL)
-			continue;
-		ret = process_birth(n, row, e);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	if (process_plan_adopts(&n->plan, COLUMN_NULL) && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return err_sys(e, "PR_SET_CHILD_SUBREAPER: adopt orphans");
+	return process_birth_children(n, COLUMN_NULL, false, e);
 }
 
 /* Of @nr processes: *@reports say how the birth of each went, *@pids its pid in cpt's namespace. */
@@ -259,10 +247,10 @@ static int adopt_all(struct restore *r, const struct nursery *n, size_t nr, cons
 		struct new_process at = { .row = process_row_of(r, reports[i].process), .proc_fd = -1 };
 		char path[32];
 
+		if (zombie_of(r->img, reports[i].process) || leader_of(r->img, reports[i].process))
+			continue;
 		if (!at.row)
 			return err_set(e, -EPROTO, "an unknown process was made");
-		if (zombie_of(r->img, reports[i].process))
-			continue;
 		snprintf(path, sizeof(path), "/proc/%d", pids[i]);
 		at.proc_fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 		ret = wait_parked(&at, e);
@@ -287,17 +275,33 @@ static int end_zombies(struct restore *r, struct nursery *n, size_t nr, const st
 	return ret;
 }
 
+/* They stay until leaders_leave(). */
+static void keep_stand_ins(struct restore *r, struct nursery *n, size_t nr, const struct report *reports,
+			   const pid_t *pids)
+{
+	const struct leader_row *row;
+
+	r->stand_ins = xcalloc(n->plan.nr_leaders + 1, sizeof(*r->stand_ins));
+	image_for_each(row, r->img, &leader_table)
+		for (size_t i = 0; i < nr; i++)
+			if (reports[i].process == row->leader)
+				r->stand_ins[_i] = pids[i];
+	restore_set_keyed(r, "leader", 0, take_fd(&n->leave[1]));
+}
+
 static int raise_family(struct restore *r, struct nursery *n, int listen, struct err *e)
 {
 	_cleanup_free_ struct report *reports = NULL;
 	_cleanup_free_ pid_t *pids = NULL;
-	size_t nr;
+	size_t nr = n->plan.nr + n->plan.nr_leaders;
+	int ret;
 
-	image_rows(r->img, &process_table, &nr);
 	reports = xcalloc(nr, sizeof(*reports));
 	pids = xcalloc(nr, sizeof(*pids));
-	return hear_all(n, listen, nr, reports, pids, e) ?: adopt_all(r, n, nr, reports, pids, e) ?:
-	       end_zombies(r, n, nr, reports, pids, e);
+	ret = hear_all(n, listen, nr, reports, pids, e);
+	if (ret == 0)
+		keep_stand_ins(r, n, nr, reports, pids);
+	return ret ?: adopt_all(r, n, nr, reports, pids, e) ?: end_zombies(r, n, nr, reports, pids, e);
 }
 
 int process_restore_tree(struct restore *r, struct err *e)

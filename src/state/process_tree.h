@@ -3,6 +3,7 @@
 #pragma once
 #include "state/kind.h"
 #include "state/process.h"
+#include "state/process_plan.h"
 
 /* What a process reports of its birth. */
 struct report {
@@ -17,14 +18,19 @@ struct nursery {
 	int report;		/* the end that children write to */
 	int cpt_pidfd;
 	int parking_fd;		/* number that the pidfd gets in every process */
-	int end[2];		/* a pipe: zombies end when nobody holds its second end any more */
+	int end[2];		/* a pipe: zombies end when nobody holds its second end any more, */
+	int leave[2];		/* and stand-ins for former leaders when nobody holds that of this one */
+	struct process_plan plan;
 	bool core;		/* zombie_core_is_harmless() */
 };
 
 /* Can this tree be made by forks alone? Refuses by name what can't. */
 int process_check_tree(struct restore *r, struct err *e);
 const struct process_row *process_row_of(const struct restore *r, int64_t process);
-/* Is @row forked by its parent before that becomes the leader of its session? */
-bool process_born_before_session(const struct restore *r, const struct process_row *row);
-/* Fork @row, from cpt or from its parent; all others of its family follow by themselves. */
-int process_birth(struct nursery *n, const struct process_row *row, struct err *e);
+/* Is anybody in a group that goes by its id? */
+bool process_leads_group(const struct image *img, int64_t process);
+/*
+ * Fork whom @maker has to fork (COLUMN_NULL: cpt), before or after it becomes the leader of its session. All others
+ * of their families follow by themselves.
+ */
+int process_birth_children(struct nursery *n, int64_t maker, bool early, struct err *e);

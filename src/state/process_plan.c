@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Who has to fork whom, see process_plan.h. Rows of parents come before those of their children. */
+#include <errno.h>
+#include "state/process_plan.h"
+#include "state/zombie.h"
+
+static const struct process_row *rows_of(const struct process_plan *plan)
+{
+	size_t nr;
+
+	return image_rows(plan->img, &process_table, &nr);
+}
+
+static const struct process_row *row_of(const struct process_plan *plan, int64_t process)
+{
+	return process == COLUMN_NULL ? NULL :
+	       image_find(plan->img, &process_table, offsetof(struct process_row, process), process);
+}
+
+static size_t index_of(const struct process_plan *plan, const struct process_row *row)
+{
+	return (size_t)(row - rows_of(plan));
+}
+
+static bool leads_session(const struct process_row *row)
+{
+	return row->session == row->process;
+}
+
+/* Does it get the orphans of its descendants? */
+static bool gets_orphans(const struct process_plan *plan, const struct process_row *row)
+{
+	return row->child_subreaper || pid_at(plan->img, row->process, pid_level(plan->img, row->process)) == 1;
+}
+
+static int unmakeable(const struct process_row *row, struct err *e)
+{
+	err_set(e, -EOPNOTSUPP, "process %ld (%s): it is in session %ld, which its parent %ld has never been in",
+		row->process, row->comm, row->session, row->parent == COLUMN_NULL ? 0 : row->parent);
+	return err_advise(e, "start the container with `cpt run`, or its first process with setsid(1)");
+}
+
+/*
+ * From the youngest to the oldest: who is in a session that its parent leads
+ * not was born before the parent led its own, so the parent was born in that
+ * session; or it was born elsewhere, and came to its parent as an orphan.
+ */
+static int find_sessions(struct process_plan *plan, struct err *e)
+{
+	const struct process_row *rows = rows_of(plan);
+
+	for (size_t i = 0; i < plan->nr; i++)
+		plan->born_in[i] = leads_session(&rows[i]) ? COLUMN_NULL : rows[i].session;
+	for (size_t i = plan->nr; i-- > 0; ) {
+		const struct process_row *parent = row_of(plan, rows[i].parent);
+		int64_t session = plan->born_in[i], *of_parent;
+
+		if (!parent || session == COLUMN_NULL || !leads_session(parent) || session == parent->process ||
+		    (leader_of(plan->img, session) && gets_orphans(plan, parent)))
+			continue;
+		of_parent = &plan->born_in[index_of(plan, parent)];
+		if (*of_parent != COLUMN_NULL && *of_parent != session)
+			return unmakeable(&rows[i], e);
+		*of_parent = session;
+	}
+	return 0;
+}
+
+/* Have the leader's stand-in made by @parent; NULL: by cpt. */
+static int place_leader(struct process_plan *plan, const struct leader_row *leader, const struct process_row *parent,
+			struct err *e)
+{
+	size_t nr;
+	const struct leader_row *rows = image_rows(plan->img, &leader_table, &nr);
+	struct process_row *row = &plan->stand_ins[leader - rows];
+	const struct process_row none = {
+		.process = COLUMN_NULL, .pid_ns = COLUMN_NULL, .ipc_ns = COLUMN_NULL, .uts_ns = COLUMN_NULL,
+		.mount_ns = COLUMN_NULL, .cgroup = (char *)"",
+	};
+
+	parent = parent ?: &none;
+	if (row->process && row->parent == parent->process)
+		return 0;
+	if (row->process || leader->pid_ns != parent->pid_ns)
+		return err_set(e, -EOPNOTSUPP, "what session or group leader %ld has left behind has several parents, or "
+			       "one in another pid namespace", leader->leader);
+	*row = *parent;
+	row->process = row->pgrp = leader->leader;
+	row->session = leader->session;
+	row->parent = parent->process;
+	row->comm = (char *)"a former leader";
+	row->exit_signal = 0;
+	row->child_subreaper = 0;
+	return 0;
+}
+
+static int find_maker(struct process_plan *plan, const struct process_row *row, struct err *e)
+{
+	const struct process_row *parent = row_of(plan, row->parent);
+	int64_t session = plan->born_in[index_of(plan, row)], *maker = &plan->maker[index_of(plan, row)];
+	const struct leader_row *leader;
+
+	*maker = row->parent;
+	if (session == COLUMN_NULL)
+		return 0;
+	if (parent && (parent->session == session ||
+		       (leads_session(parent) && plan->born_in[index_of(plan, parent)] == session)))
+		return 0;
+	leader = leader_of(plan->img, session);
+	if (!leader || leader->session != session || (parent && zombie_of(plan->img, parent->process)))
+		return unmakeable(row, e);
+	*maker = session;
+	return place_leader(plan, leader, parent, e);
+}
+
+/* A group's former leader can be a child of anybody in its session. */
+static int place_group_leader(struct process_plan *plan, const struct leader_row *leader, struct err *e)
+{
+	const struct process_row *row;
+
+	image_for_each(row, plan->img, &process_table)
+		if (row->session == leader->session && row->pid_ns == leader->pid_ns &&
+		    !zombie_of(plan->img, row->process))
+			return place_leader(plan, leader, row, e);
+	return err_set(e, -EOPNOTSUPP, "nobody in session %ld is left to make process group %ld", leader->session,
+		       leader->leader);
+}
+
+int process_plan_make(const struct image *img, struct process_plan *ret, struct err *e)
+{
+	struct process_plan plan = { .img = img };
+	const struct process_row *row;
+	const struct leader_row *leader;
+	int r;
+
+	image_rows(img, &process_table, &plan.nr);
+	image_rows(img, &leader_table, &plan.nr_leaders);
+	plan.born_in = xcalloc(plan.nr + 1, sizeof(*plan.born_in));
+	plan.maker = xcalloc(plan.nr + 1, sizeof(*plan.maker));
+	plan.stand_ins = xcalloc(plan.nr_leaders + 1, sizeof(*plan.stand_ins));
+	r = find_sessions(&plan, e);
+	image_for_each(row, img, &process_table)
+		r = r ?: find_maker(&plan, row, e);
+	image_for_each(leader, img, &leader_table) {
+		if (r == 0 && leader->session != leader->leader)
+			r = place_group_leader(&plan, leader, e);
+		if (r == 0 && !plan.stand_ins[_i].process)
+			r = err_set(e, -EBADMSG, "table leader: nobody is in session %ld", leader->leader);
+	}
+	if (r < 0)
+		process_plan_clear(&plan);
+	else
+		*ret = plan;
+	return r;
+}
+
+void process_plan_clear(struct process_plan *plan)
+{
+	free(plan->born_in);
+	free(plan->maker);
+	free(plan->stand_ins);
+	*plan = (struct process_plan){ 0 };
+}
+
+bool process_plan_is_early(const struct process_plan *plan, const struct process_row *row)
+{
+	const struct process_row *parent = row_of(plan, row->parent);
+	int64_t session;
+
+	if (!parent || !leads_session(parent) || leader_of(plan->img, row->process))
+		return false;
+	session = plan->born_in[index_of(plan, row)];
+	return plan->maker[index_of(plan, row)] == parent->process && session != COLUMN_NULL && session != parent->process;
+}
+
+int64_t process_plan_maker(const struct process_plan *plan, const struct process_row *row)
+{
+	return leader_of(plan->img, row->process) ? row->parent : plan->maker[index_of(plan, row)];
+}
+
+bool process_plan_adopts(const struct process_plan *plan, int64_t process)
+{
+	for (size_t i = 0; i < plan->nr_leaders; i++)
+		if (plan->stand_ins[i].parent == process)
+			return true;
+	return false;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Process trees as data: their order, and who has to fork whom. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <cmocka.h>
+#include "state/process_plan.h"
+
+#define NOBODY COLUMN_NULL
+
+static struct image *new_image(void)
+{
+	size_t nr;
+	const struct table *const *tables = kind_tables(&nr);
+
+	return image_new(tables, nr);
+}
+
+static void add_ids(struct image *img, int64_t thread, int64_t pid)
+{
+	*(struct pid_row *)image_add(img, &pid_table) = (struct pid_row){ .thread = thread, .level = 0, .pid = pid };
+}
+
+static void add(struct image *img, int64_t process, int64_t parent, int64_t session, bool subreaper)
+{
+	*(struct process_row *)image_add(img, &process_table) = (struct process_row){
+		.process = process, .parent = parent, .session = session, .pgrp = session,
+		.child_subreaper = subreaper, .pid_ns = COLUMN_NULL, .cgroup = (char *)"", .comm = (char *)"x",
+	};
+	add_ids(img, process, process);
+}
+
+static void add_leader(struct image *img, int64_t leader, int64_t session)
+{
+	*(struct leader_row *)image_add(img, &leader_table) = (struct leader_row){ leader, session, COLUMN_NULL };
+	add_ids(img, leader, leader);
+}
+
+static const struct process_row *row_of(const struct image *img, int64_t process)
+{
+	return image_find(img, &process_table, offsetof(struct process_row, process), process);
+}
+
+static struct process_plan must_plan(const struct image *img)
+{
+	struct process_plan plan;
+	struct err e = ERR_INIT;
+
+	if (process_plan_make(img, &plan, &e) < 0)
+		fail_msg("%s", e.msg);
+	return plan;
+}
+
+#define MAKER(process) process_plan_maker(&plan, row_of(plan.img, process))
+#define EARLY(process) process_plan_is_early(&plan, row_of(plan.img, process))
+
+static void test_order(void **state)
+{
+	_cleanup_image_ struct image *img = new_image();
+	const struct process_row *rows;
+	size_t nr;
+
+	(void)state;
+	/* As the catalog gives them: by id, and ids wrap. */
+	add(img, 30, 40, 50, false);
+	add(img, 40, 60, 50, false);
+	add(img, 41, 45, 50, false);
+	add(img, 45, 60, 50, false);
+	add(img, 50, NOBODY, 50, false);
+	add(img, 60, 50, 50, false);
+	add(img, 70, 71, 50, false);	/* a cycle stays a cycle */
+	add(img, 71, 70, 50, false);
+	process_sort(img);
+	rows = image_rows(img, &process_table, &nr);
+	assert_int_equal(nr, 8);
+	for (size_t i = 0; i < 6; i++)
+		assert_true(rows[i].parent == NOBODY || row_of(img, rows[i].parent) < &rows[i]);
+	for (size_t i = 0; i < nr; i++)
+		assert_int_equal(row_of(img, rows[i].process) - rows, i);
+}
+
+/* A shell, its children from before and after it led a session, and a grandchild of the same time. */
+static void test_early(void **state)
+{
+	_cleanup_image_ struct image *img = new_image();
+	struct process_plan plan;
+
+	(void)state;
+	add(img, 10, NOBODY, 10, false);
+	add(img, 11, 10, 11, false);
+	add(img, 12, 11, 12, false);
+	add(img, 13, 12, 10, false);
+	add(img, 14, 11, 11, false);
+	add(img, 15, 12, 12, false);
+	plan = must_plan(img);
+	assert_int_equal(MAKER(13), 12);
+	assert_true(EARLY(13) && EARLY(12) && !EARLY(11));
+	assert_false(EARLY(14) || EARLY(15));
+	process_plan_clear(&plan);
+}
+
+static void test_orphans(void **state)
+{
+	_cleanup_image_ struct image *img = new_image();
+	struct process_plan plan;
+
+	(void)state;
+	add(img, 10, NOBODY, 10, true);
+	add(img, 20, NOBODY, 19, false);
+	add(img, 31, 10, 30, false);
+	add(img, 32, 31, 30, false);
+	/* Born in session 40, leads its own by now. */
+	add(img, 41, 10, 41, false);
+	add(img, 42, 41, 40, false);
+	add_leader(img, 19, 19);
+	add_leader(img, 30, 30);
+	add_leader(img, 40, 40);
+	add_leader(img, 50, 10);
+	plan = must_plan(img);
+	assert_true(MAKER(20) == 19 && plan.stand_ins[0].parent == NOBODY);
+	assert_true(MAKER(31) == 30 && plan.stand_ins[1].parent == 10 && MAKER(32) == 31);
+	assert_true(MAKER(41) == 40 && plan.stand_ins[2].parent == 10 && MAKER(42) == 41 && EARLY(42));
+	assert_true(plan.stand_ins[3].parent == 10 && plan.stand_ins[3].session == 10);
+	assert_true(process_plan_adopts(&plan, 10) && process_plan_adopts(&plan, NOBODY));
+	assert_false(process_plan_adopts(&plan, 31));
+	process_plan_clear(&plan);
+}
+
+/* What can't have come about by setsid() and orphans. */
+static void test_refused(void **state)
+{
+	struct process_plan plan;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (int n = 0; n < 4; n++) {
+		_cleanup_image_ struct image *img = new_image();
+
+		add(img, 10, NOBODY, 10, n != 3);
+		add(img, 11, 10, 11, false);
+		if (n == 0)
+			add(img, 12, 10, 11, false);	/* in its sibling's session */
+		if (n == 1) {
+			add(img, 12, 10, 30, false);	/* two parents of what one session left behind */
+			add(img, 13, NOBODY, 30, false);
+			add_leader(img, 30, 30);
+		}
+		if (n == 2)
+			add_leader(img, 30, 30);	/* of a session without members */
+		if (n == 3)
+			add(img, 12, NOBODY, 11, false);
+		assert_int_equal(process_plan_make(img, &plan, &e), n == 2 ? -EBADMSG : -EOPNOTSUPP);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order), cmocka_unit_test(test_early), cmocka_unit_test(test_orphans),
+		cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
