@@ -144,6 +144,14 @@ CREATE TABLE leader (
 	PRIMARY KEY (snapshot_id, leader)
 ) STRICT, WITHOUT ROWID;
 
+-- Processes that are stopped by job control.
+CREATE TABLE stopped (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	signal INTEGER,			-- SIGSTOP, SIGTSTP...; NULL: its parent has waited for the stop
+	PRIMARY KEY (snapshot_id, process)
+) STRICT, WITHOUT ROWID;
+
 -- Those processes that have ended and that their parents have not waited for.
 CREATE TABLE zombie (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

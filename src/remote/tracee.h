@@ -10,6 +10,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/user.h>
@@ -46,6 +47,14 @@ int tracee_adopt(struct tracee *t, pid_t tid, struct err *e);
  * delivered. -ESRCH: it ended meanwhile. Nothing is done for tid 0.
  */
 int tracee_release(struct tracee *t, struct err *e);
+
+/*
+ * Put a process, all of whose threads are held (the leader first), into a
+ * job-control stop by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU, whatever they
+ * block. In an orphaned process group, where only SIGSTOP has any effect, by
+ * that. None of them runs; they stay held, and go on stopping when released.
+ */
+int tracee_job_stop(struct tracee *const *threads, size_t nr, int signal, struct err *e);
 
 /* Floating point, SSE, AVX...: the XSAVE area (NT_X86_XSTATE). The caller frees *ret. */
 int tracee_get_xstate(const struct tracee *t, void **ret, size_t *ret_len, struct err *e);

@@ -31,6 +31,7 @@ const struct kind *const kinds[] = {
 	&scheduling_kind,
 	&timer_kind,
 	&rlimit_kind,
+	&stopped_kind,	/* late: it is to find all pending signals */
 	&credentials_kind,
 	NULL,
 };

@@ -8,5 +8,6 @@ extern const struct kind rlimit_kind;		/* resource limits */
 extern const struct kind scheduling_kind;	/* policy, nice, affinity, oom_score_adj, personality */
 extern const struct kind timer_kind;		/* interval timers */
 extern const struct kind posix_timer_kind;	/* timers of timer_create(2) */
+extern const struct kind stopped_kind;		/* by job control */
 extern const struct kind thread_area_kind;	/* addresses the kernel keeps for the C library */
 extern const struct kind fs_kind;		/* working directory, root, umask */

@@ -626,6 +626,73 @@ static void test_stopped_stays_stopped(void **state)
 	target_join(&target);
 }
 
+/* Counts in two threads, in a group of its own, with all signals blocked but those that stop. */
+static void *count_too(void *arg)
+{
+	struct shared *shm = arg;
+
+	shm->value[2] = syscall(SYS_gettid);
+	while (!shm->go)
+		shm->value[1]++;
+	return NULL;
+}
+
+static void two_counters(struct shared *shm)
+{
+	pthread_t other;
+	sigset_t set;
+
+	setpgid(0, 0);
+	sigfillset(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	pthread_create(&other, NULL, count_too, shm);
+	while (!shm->value[2])
+		;
+	shm->step = 1;
+	while (!shm->go)
+		shm->value[0]++;
+	pthread_join(other, NULL);
+}
+
+static void test_job_stop(void **state)
+{
+	static const int signals[] = { SIGSTOP, SIGTSTP, SIGTTIN };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		struct target target = target_start(two_counters);
+		struct tracee first, second, *both[] = { &first, &second };
+		struct err e = ERR_INIT;
+		uint64_t mask, after;
+		long counts[2];
+		int status;
+
+		wait_step(&target, 1);
+		assert_ok(tracee_seize(&first, target.pid, &e), &e);
+		assert_ok(tracee_seize(&second, (pid_t)target.shm->value[2], &e), &e);
+		assert_ok(tracee_get_sigmask(&first, &mask, &e), &e);
+		memcpy(counts, (void *)target.shm->value, sizeof(counts));
+		assert_ok(tracee_job_stop(both, 2, signals[i], &e), &e);
+		assert_ok(tracee_get_sigmask(&first, &after, &e), &e);
+		assert_true(after == mask);
+		/* With nothing in the way of it: what comes first is the stop. */
+		assert_ok(tracee_set_sigmask(&first, mask & ~(1ull << (SIGHUP - 1)), &e), &e);
+		kill(target.pid, SIGHUP);
+		let_go(&first);
+		let_go(&second);
+		wait_state(target.pid, 'T');
+		assert_int_equal(waitpid(target.pid, &status, WUNTRACED), target.pid);
+		assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == signals[i]);
+		usleep(20000);
+		assert_memory_equal(counts, (void *)target.shm->value, sizeof(counts));
+		assert_int_equal(target_state(target.pid), 'T');
+		kill(target.pid, SIGCONT);
+		assert_int_equal(waitpid(target.pid, &status, 0), target.pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP);
+		munmap(target.shm, sizeof(*target.shm));
+	}
+}
+
 static void test_continued_while_held(void **state)
 {
 	struct target target = target_start(stopper);
@@ -1175,6 +1242,7 @@ int main(void)
 		cmocka_unit_test(test_stopped_stays_stopped),
 		cmocka_unit_test(test_continued_while_held),
 		cmocka_unit_test(test_stopped_while_held),
+		cmocka_unit_test(test_job_stop),
 		cmocka_unit_test(test_registers_stay),
 		cmocka_unit_test(test_sequences_are_aborted),
 		cmocka_unit_test(test_seccomp),
