@@ -13,8 +13,8 @@ const struct kind *const kinds[] = {
 	&namespace_kind,
 	&mount_kind,
 	&process_kind,
-	&leader_kind,
-	&zombie_kind,	/* before signals: their end sent some */
+	&zombie_kind,		/* before signals: their end sent some */
+	&leader_kind,		/* it plans who makes whom, for which it is to know zombies */
 	&shmem_kind,
 	&sysv_shm_kind,
 	&sysv_sem_kind,

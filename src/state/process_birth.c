@@ -48,8 +48,8 @@ static int ask_ids(struct nursery *n, int64_t thread, bool own_ns, pid_t ids[32]
 
 static int enter_pid_ns(struct nursery *n, const struct process_row *row, uint64_t *flags, struct err *e)
 {
-	const struct process_row *parent = row->parent == COLUMN_NULL ? NULL : process_row_of(n->r, row->parent);
-	int64_t outer = parent ? parent->pid_ns : COLUMN_NULL;
+	const struct process_row *maker = process_plan_surroundings(&n->plan, row);
+	int64_t outer = maker ? maker->pid_ns : COLUMN_NULL;
 
 	if (row->pid_ns == outer)
 		return 0;
@@ -116,11 +116,11 @@ static int enter_ns(const struct nursery *n, const char *type, int64_t own, int6
 static int enter_namespaces(const struct nursery *n, const struct process_row *row, struct err *e)
 {
 	const struct process_row none = { .ipc_ns = COLUMN_NULL, .uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL };
-	const struct process_row *parent = row->parent == COLUMN_NULL ? &none : process_row_of(n->r, row->parent);
+	const struct process_row *maker = process_plan_surroundings(&n->plan, row) ?: &none;
 
-	return enter_ns(n, "ipc", row->ipc_ns, parent->ipc_ns, e) ?:
-	       enter_ns(n, "uts", row->uts_ns, parent->uts_ns, e) ?:
-	       enter_ns(n, "mnt", row->mount_ns, parent->mount_ns, e);
+	return enter_ns(n, "ipc", row->ipc_ns, maker->ipc_ns, e) ?:
+	       enter_ns(n, "uts", row->uts_ns, maker->uts_ns, e) ?:
+	       enter_ns(n, "mnt", row->mount_ns, maker->mount_ns, e);
 }
 
 static int birth_family(struct nursery *n, const struct process_row *row, struct err *e)

@@ -56,7 +56,7 @@ static int find_sessions(struct process_plan *plan, struct err *e)
 		int64_t session = plan->born_in[i], *of_parent;
 
 		if (!parent || session == COLUMN_NULL || !leads_session(parent) || session == parent->process ||
-		    (leader_of(plan->img, session) && gets_orphans(plan, parent)))
+		    ((leader_of(plan->img, session) || zombie_of(plan->img, session)) && gets_orphans(plan, parent)))
 			continue;
 		of_parent = &plan->born_in[index_of(plan, parent)];
 		if (*of_parent != COLUMN_NULL && *of_parent != session)
@@ -106,11 +106,44 @@ static int find_maker(struct process_plan *plan, const struct process_row *row, 
 	if (parent && (parent->session == session ||
 		       (leads_session(parent) && plan->born_in[index_of(plan, parent)] == session)))
 		return 0;
+	*maker = session;
+	if (zombie_of(plan->img, session))
+		return 0;	/* see check_adoption() */
 	leader = leader_of(plan->img, session);
 	if (!leader || leader->session != session || (parent && zombie_of(plan->img, parent->process)))
 		return unmakeable(row, e);
-	*maker = session;
 	return place_leader(plan, leader, parent, e);
+}
+
+/* The process that forks @row, or has it forked by a stand-in. */
+static const struct process_row *maker_of(const struct process_plan *plan, const struct process_row *row)
+{
+	int64_t maker = process_plan_maker(plan, row);
+
+	return row_of(plan, leader_of(plan->img, maker) ? row->parent : maker);
+}
+
+/* Does the line of those who fork begin with cpt, not with @row itself? */
+static int check_line(const struct process_plan *plan, const struct process_row *row, struct err *e)
+{
+	const struct process_row *maker = row;
+
+	for (size_t i = 0; maker && i <= plan->nr; i++)
+		maker = maker_of(plan, maker);
+	return maker ? unmakeable(row, e) : 0;
+}
+
+/* What a zombie leaves behind goes to the next of its ancestors that takes orphans. */
+static int check_adoption(const struct process_plan *plan, const struct process_row *row, struct err *e)
+{
+	const struct process_row *reaper = maker_of(plan, row);
+
+	if (!reaper || !zombie_of(plan->img, reaper->process))
+		return 0;
+	do
+		reaper = maker_of(plan, reaper);
+	while (reaper && !gets_orphans(plan, reaper) && !process_plan_adopts(plan, reaper->process));
+	return row->parent == (reaper ? reaper->process : COLUMN_NULL) ? 0 : unmakeable(row, e);
 }
 
 /* A group's former leader can be a child of anybody in its session. */
@@ -147,6 +180,10 @@ int process_plan_make(const struct image *img, struct process_plan *ret, struct 
 		if (r == 0 && !plan.stand_ins[_i].process)
 			r = err_set(e, -EBADMSG, "table leader: nobody is in session %ld", leader->leader);
 	}
+	image_for_each(row, img, &process_table)
+		r = r ?: check_line(&plan, row, e);
+	image_for_each(row, img, &process_table)
+		r = r ?: check_adoption(&plan, row, e);
 	if (r < 0)
 		process_plan_clear(&plan);
 	else
@@ -176,6 +213,15 @@ bool process_plan_is_early(const struct process_plan *plan, const struct process
 int64_t process_plan_maker(const struct process_plan *plan, const struct process_row *row)
 {
 	return leader_of(plan->img, row->process) ? row->parent : plan->maker[index_of(plan, row)];
+}
+
+const struct process_row *process_plan_surroundings(const struct process_plan *plan, const struct process_row *row)
+{
+	/* A zombie is where its parent is: it enters nothing. */
+	do
+		row = maker_of(plan, row);
+	while (row && zombie_of(plan->img, row->process));
+	return row;
 }
 
 bool process_plan_adopts(const struct process_plan *plan, int64_t process)

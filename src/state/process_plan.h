@@ -5,7 +5,8 @@
  * parent, before or after that became a leader. Those that are in a session
  * whose leader is gone were orphaned by it, or by one of its descendants: they
  * are forked by a stand-in for that leader, which is a child of whoever has
- * adopted them, and adopts them again when the stand-in ends.
+ * adopted them, and adopts them again when the stand-in ends. A leader that is
+ * still there as a zombie forks them itself.
  */
 #pragma once
 #include "state/leader.h"
@@ -27,5 +28,7 @@ void process_plan_clear(struct process_plan *plan);
 /* Is @row forked by its parent before that becomes the leader of its session? */
 bool process_plan_is_early(const struct process_plan *plan, const struct process_row *row);
 int64_t process_plan_maker(const struct process_plan *plan, const struct process_row *row);
+/* In whose namespaces is whoever forks @row? NULL: in cpt's. */
+const struct process_row *process_plan_surroundings(const struct process_plan *plan, const struct process_row *row);
 /* Is it to be the parent of stand-ins? @process may be COLUMN_NULL. */
 bool process_plan_adopts(const struct process_plan *plan, int64_t process);

@@ -27,7 +27,7 @@
 #include "state/process_tree.h"
 #include "state/zombie.h"
 
-const struct process_row *process_row_of(const struct restore *r, int64_t process)
+static const struct process_row *row_of(const struct restore *r, int64_t process)
 {
 	return image_find(r->img, &process_table, offsetof(struct process_row, process), process);
 }
@@ -36,15 +36,15 @@ const struct process_row *process_row_of(const struct restore *r, int64_t proces
 
 static int check_relations(const struct restore *r, const struct process_row *row, struct err *e)
 {
-	const struct process_row *parent = row->parent == COLUMN_NULL ? NULL : process_row_of(r, row->parent);
+	const struct process_row *parent = row->parent == COLUMN_NULL ? NULL : row_of(r, row->parent);
 
 	if (row->parent != COLUMN_NULL && (!parent || parent >= row))
 		return err_set(e, -EBADMSG, "process %ld: its parent %ld is not listed before it",
 			       row->process, row->parent);
 	if (pid_at(r->img, row->process, pid_level(r->img, row->process)) < 0)
 		return err_set(e, -EBADMSG, "process %ld has no row in table pid", row->process);
-	if ((!process_row_of(r, row->session) && !leader_of(r->img, row->session)) ||
-	    (!process_row_of(r, row->pgrp) && !leader_of(r->img, row->pgrp)))
+	if ((!row_of(r, row->session) && !leader_of(r->img, row->session)) ||
+	    (!row_of(r, row->pgrp) && !leader_of(r->img, row->pgrp)))
 		return err_set(e, -EBADMSG, "process %ld: no process row for its session %ld or group %ld",
 			       row->process, row->session, row->pgrp);
 	return 0;
@@ -244,7 +244,7 @@ static int adopt_all(struct restore *r, const struct nursery *n, size_t nr, cons
 	int ret = 0;
 
 	for (size_t i = 0; ret == 0 && i < nr; i++) {
-		struct new_process at = { .row = process_row_of(r, reports[i].process), .proc_fd = -1 };
+		struct new_process at = { .row = row_of(r, reports[i].process), .proc_fd = -1 };
 		char path[32];
 
 		if (zombie_of(r->img, reports[i].process) || leader_of(r->img, reports[i].process))

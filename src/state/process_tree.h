@@ -26,7 +26,6 @@ struct nursery {
 
 /* Can this tree be made by forks alone? Refuses by name what can't. */
 int process_check_tree(struct restore *r, struct err *e);
-const struct process_row *process_row_of(const struct restore *r, int64_t process);
 /* Is anybody in a group that goes by its id? */
 bool process_leads_group(const struct image *img, int64_t process);
 /*

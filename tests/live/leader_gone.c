@@ -18,7 +18,7 @@ enum {
 	STAYED,		/* and its child from before that */
 	MEMBER,		/* child of the first process, in a group whose leader is gone */
 	SECOND,		/* another one */
-	LEFT,		/* child of the first process, led a group and went to another: */
+	LEFT,		/* child of the first process, led a group and went to that of MEMBER: */
 	BEHIND,		/* who is still in it */
 	NR
 };
@@ -121,7 +121,7 @@ static void pipeline(void)
 	live_check(waitpid(leader, NULL, 0) == leader);
 	led = child(LEFT, 0);
 	child(BEHIND, led);
-	live_check(setpgid(led, getpgid(0)) == 0);
+	live_check(setpgid(led, leader) == 0);
 }
 
 static void check_ids(int n)
@@ -164,7 +164,7 @@ int main(int argc, char **argv)
 	wait_seen(before);
 	live_check(before[ADOPTED].ppid == getpid() && before[MOVED].ppid == getpid());
 	live_check(before[STAYED].ppid == before[MOVED].pid && before[STAYED].sid != before[MOVED].sid);
-	live_check(before[BEHIND].pgid == before[LEFT].pid && before[LEFT].pgid == getpgid(0));
+	live_check(before[BEHIND].pgid == before[LEFT].pid && before[LEFT].pgid == before[MEMBER].pgid);
 	while (sigtimedwait(&set, NULL, &(struct timespec){ 0 }) > 0)
 		;
 	live_ready();
@@ -179,16 +179,16 @@ int main(int argc, char **argv)
 	live_check(waitpid(-1, NULL, WNOHANG) == 0);
 	/* A group without its leader takes signals; an orphan comes here, and can be waited for. */
 	live_check(kill(-before[MEMBER].pgid, SIGKILL) == 0);
-	for (int n = 0; n < 2; n++) {
+	for (int n = 0; n < 3; n++) {
 		pid = waitpid(-before[MEMBER].pgid, NULL, 0);
-		live_check(pid == before[MEMBER].pid || pid == before[SECOND].pid);
+		live_check(pid == before[MEMBER].pid || pid == before[SECOND].pid || pid == before[LEFT].pid);
 	}
 	live_check(kill(before[ADOPTED].pid, SIGKILL) == 0);
 	live_check(waitpid(before[ADOPTED].pid, NULL, 0) == before[ADOPTED].pid);
 	live_check(kill(before[ITS_LEADER].pid, SIGKILL) == 0);
 	live_check(waitpid(before[ITS_LEADER].pid, NULL, 0) == before[ITS_LEADER].pid);
 	for (int n = 0; n < NR; n++)
-		if (n != ADOPTED && n != ITS_LEADER && n != MEMBER && n != SECOND)
+		if (n != ADOPTED && n != ITS_LEADER && n != MEMBER && n != SECOND && n != LEFT)
 			live_check(kill(before[n].pid, SIGKILL) == 0);
 	live_pass();
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <cmocka.h>
 #include "state/process_plan.h"
+#include "state/zombie.h"
 
 #define NOBODY COLUMN_NULL
 
@@ -128,6 +129,26 @@ static void test_orphans(void **state)
 	process_plan_clear(&plan);
 }
 
+/* Two generations whose session's leader waits to be waited for; one is its parent's and one the subreaper's. */
+static void test_zombies(void **state)
+{
+	_cleanup_image_ struct image *img = new_image();
+	struct process_plan plan;
+
+	(void)state;
+	add(img, 10, NOBODY, 10, true);
+	add(img, 11, 10, 10, false);
+	add(img, 20, 11, 20, false);
+	add(img, 21, 10, 20, false);
+	add(img, 22, 21, 20, false);
+	*(struct zombie_row *)image_add(img, &zombie_table) = (struct zombie_row){ .process = 20 };
+	plan = must_plan(img);
+	assert_true(MAKER(20) == 11 && MAKER(21) == 20 && MAKER(22) == 21);
+	assert_false(EARLY(21) || process_plan_adopts(&plan, 10));
+	assert_ptr_equal(process_plan_surroundings(&plan, row_of(img, 21)), row_of(img, 11));
+	process_plan_clear(&plan);
+}
+
 /* What can't have come about by setsid() and orphans. */
 static void test_refused(void **state)
 {
@@ -135,7 +156,7 @@ static void test_refused(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	for (int n = 0; n < 4; n++) {
+	for (int n = 0; n < 5; n++) {
 		_cleanup_image_ struct image *img = new_image();
 
 		add(img, 10, NOBODY, 10, n != 3);
@@ -151,6 +172,11 @@ static void test_refused(void **state)
 			add_leader(img, 30, 30);	/* of a session without members */
 		if (n == 3)
 			add(img, 12, NOBODY, 11, false);
+		if (n == 4) {
+			add(img, 20, 11, 20, false);	/* a zombie's orphan that somebody else has than the subreaper */
+			add(img, 21, 11, 20, false);
+			*(struct zombie_row *)image_add(img, &zombie_table) = (struct zombie_row){ .process = 20 };
+		}
 		assert_int_equal(process_plan_make(img, &plan, &e), n == 2 ? -EBADMSG : -EOPNOTSUPP);
 	}
 }
@@ -159,7 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order), cmocka_unit_test(test_early), cmocka_unit_test(test_orphans),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_zombies), cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
