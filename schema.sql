@@ -277,6 +277,7 @@ CREATE TABLE timer (
 	which INTEGER NOT NULL,		-- ITIMER_*
 	value_us INTEGER NOT NULL,	-- time left, in microseconds; 0: ITIMER_REAL went off, others are disarmed
 	interval_us INTEGER NOT NULL,
+	queued INTEGER NOT NULL,	-- 1: SIGALRM was in pending_signal already when value_us was read
 	PRIMARY KEY (snapshot_id, process, which)
 ) STRICT, WITHOUT ROWID;
 

@@ -24,12 +24,12 @@ const struct kind *const kinds[] = {
 	&swap_run_kind,
 	&fd_kind,
 	&fs_kind,
-	&posix_timer_kind,	/* before signals: one that goes off while it is saved is among those then */
+	&timer_kind,		/* these two before signals: one that goes off while it is saved is among those then */
+	&posix_timer_kind,
 	&signal_kind,
 	&thread_area_kind,
 	&registers_kind,
 	&scheduling_kind,
-	&timer_kind,
 	&rlimit_kind,
 	&stopped_kind,	/* late: it is to find all pending signals */
 	&credentials_kind,

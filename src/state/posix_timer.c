@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -99,18 +98,6 @@ static void refuse_timer(struct save *s, struct live_process *p, const struct po
 			    "the container", clock_is_thread(t->clock) ? "thread" : "process", clock_pid(t->clock));
 }
 
-int posix_timer_is_queued(pid_t tid, bool shared, int64_t id, struct err *e)
-{
-	struct __ptrace_peeksiginfo_args args = { .flags = shared ? PTRACE_PEEKSIGINFO_SHARED : 0, .nr = 1 };
-	siginfo_t info;
-	long nr;
-
-	for (; (nr = ptrace(PTRACE_PEEKSIGINFO, tid, &args, &info)) == 1; args.off++)
-		if (info.si_code == SI_TIMER && info.si_timerid == (int)id)
-			return 1;
-	return nr < 0 ? err_sys(e, "read the pending signals of task %d", tid) : 0;
-}
-
 static int64_t ns_of(struct timespec t)
 {
 	return t.tv_sec >= INT64_MAX / NS ? INT64_MAX : t.tv_sec * NS + t.tv_nsec;
@@ -125,8 +112,8 @@ static int save_time(struct live_process *p, struct posix_timer_row *row, struct
 
 	batch_call(b, "timer_gettime", SYS_timer_gettime, ARG(row->id), ARG_AT(at));
 	overrun = batch_call(b, "timer_getoverrun", SYS_timer_getoverrun, ARG(row->id));
-	r = posix_timer_is_queued(row->target == COLUMN_NULL ? p->pid : (pid_t)row->target,
-				  row->target == COLUMN_NULL, row->id, e);
+	r = signal_is_queued(row->target == COLUMN_NULL ? p->pid : (pid_t)row->target, row->target == COLUMN_NULL,
+			     (int)row->signal, SI_TIMER, (int)row->id, e);
 	if (r < 0)
 		return r;
 	row->queued = r;

@@ -50,5 +50,3 @@ static inline int64_t clock_pid(int64_t clock)
 int posix_timer_check(struct restore *r, struct err *e);
 int posix_timer_create(struct restore *r, struct new_process *p, struct new_thread *t, struct batch *b, struct err *e);
 int posix_timer_arm(struct restore *r, struct err *e);
-/* Is the signal of that timer in the queue of the stopped thread @tid, or of its process? */
-int posix_timer_is_queued(pid_t tid, bool shared, int64_t id, struct err *e);

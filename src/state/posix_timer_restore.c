@@ -232,7 +232,8 @@ static int wait_queued(struct new_process *p, const struct posix_timer_row *row,
 	uint64_t begun = now_ns();
 	int r;
 
-	while ((r = posix_timer_is_queued(who_gets(p, row)->tid, row->target == COLUMN_NULL, row->id, e)) == 0) {
+	while ((r = signal_is_queued(who_gets(p, row)->tid, row->target == COLUMN_NULL, (int)row->signal, SI_TIMER,
+				     (int)row->id, e)) == 0) {
 		if (now_ns() - begun > QUEUED_NS)
 			return err_set(e, -ETIMEDOUT, "timer %ld does not go off", row->id);
 		usleep(50);

@@ -50,6 +50,18 @@ static const struct column pending_signal_columns[] = {
 };
 const struct table pending_signal_table = TABLE("pending_signal", struct pending_signal_row, pending_signal_columns);
 
+int signal_is_queued(pid_t tid, bool shared, int signal, int code, int timer, struct err *e)
+{
+	struct __ptrace_peeksiginfo_args args = { .flags = shared ? PTRACE_PEEKSIGINFO_SHARED : 0, .nr = 1 };
+	siginfo_t info;
+	long nr;
+
+	for (; (nr = ptrace(PTRACE_PEEKSIGINFO, tid, &args, &info)) == 1; args.off++)
+		if (info.si_signo == signal && info.si_code == code && (code != SI_TIMER || info.si_timerid == timer))
+			return 1;
+	return nr < 0 ? err_sys(e, "read the pending signals of task %d", tid) : 0;
+}
+
 /* ---- saving ----------------------------------------------------------- */
 
 static int sigaction_save(struct save *s, struct live_process *p, struct err *e)

@@ -12,4 +12,10 @@ struct pending_signal_row {
 };
 extern const struct table pending_signal_table;
 
+/*
+ * Is a signal with that number and si_code in the queue of the stopped thread
+ * @tid, or of its process? Of SI_TIMER that of the timer with this id. 1, 0, or negative.
+ */
+int signal_is_queued(pid_t tid, bool shared, int signal, int code, int timer, struct err *e);
+
 extern const struct kind signal_kind;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Interval timers of a process (alarm(2), setitimer(2)): table `timer`. */
 #include <errno.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include "state/process.h"
+#include "state/signal.h"
 #include "state/task_kinds.h"
 
 #define NR_TIMERS 3	/* ITIMER_REAL, _VIRTUAL, _PROF */
@@ -11,6 +14,7 @@
 struct timer_row {
 	int64_t process, which;
 	int64_t value_us, interval_us;	/* time left when the container was stopped */
+	int64_t queued;		/* of ITIMER_REAL: 1: its signal was pending already when value_us was read */
 };
 
 static const struct column timer_columns[] = {
@@ -18,6 +22,7 @@ static const struct column timer_columns[] = {
 	INT_COLUMN(struct timer_row, which, 0, NR_TIMERS - 1),
 	INT_COLUMN(struct timer_row, value_us, 0, INT64_MAX),
 	INT_COLUMN(struct timer_row, interval_us, 0, INT64_MAX),
+	INT_COLUMN(struct timer_row, queued, 0, 1),
 };
 static const struct table timer_table = TABLE("timer", struct timer_row, timer_columns);
 
@@ -25,7 +30,7 @@ static int timer_save(struct save *s, struct live_process *p, struct err *e)
 {
 	_cleanup_batch_ struct batch *b = NULL;
 	size_t at[NR_TIMERS];
-	int r;
+	int r, queued;
 
 	if (!s->frozen || p->zombie)
 		return 0;
@@ -34,7 +39,8 @@ static int timer_save(struct save *s, struct live_process *p, struct err *e)
 		at[which] = batch_data(b, NULL, sizeof(struct itimerval));
 		batch_call(b, "getitimer", SYS_getitimer, ARG(which), ARG_AT(at[which]));
 	}
-	r = remote_run(p->remote, &p->threads[0].tracee, b, e);
+	queued = signal_is_queued(p->pid, true, SIGALRM, SI_KERNEL, 0, e);
+	r = queued < 0 ? queued : remote_run(p->remote, &p->threads[0].tracee, b, e);
 	for (int which = 0; r == 0 && which < NR_TIMERS; which++) {
 		const struct itimerval *t = batch_data_at(b, at[which]);
 
@@ -42,9 +48,25 @@ static int timer_save(struct save *s, struct live_process *p, struct err *e)
 			*(struct timer_row *)image_add(s->img, &timer_table) = (struct timer_row){
 				p->pid, which, t->it_value.tv_sec * 1000000 + t->it_value.tv_usec,
 				t->it_interval.tv_sec * 1000000 + t->it_interval.tv_usec,
+				which == ITIMER_REAL && queued,
 			};
 	}
 	return r;
+}
+
+/* It runs on while its process is stopped, and is read before the queues of signals are (kinds.c). */
+static bool went_off_meanwhile(const struct restore *r, const struct timer_row *row)
+{
+	const struct pending_signal_row *sig;
+
+	image_for_each(sig, r->img, &pending_signal_table) {
+		siginfo_t info = { 0 };
+
+		memcpy(&info, sig->siginfo.data, min(sig->siginfo.len, sizeof(info)));
+		if (sig->thread == row->process && sig->shared && sig->signal == SIGALRM && info.si_code == SI_KERNEL)
+			return row->which == ITIMER_REAL && row->value_us && !row->queued;
+	}
+	return false;
 }
 
 static int timer_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
@@ -63,8 +85,10 @@ static int timer_restore(struct restore *r, struct new_process *p, struct batch 
 		 * kernel/signal.c): so it shall be again, at once. A second SIGALRM is none. The other timers
 		 * never wait; they keep their interval when they are disarmed (set_cpu_itimer()).
 		 */
-		if (row->value_us == 0 && row->which == ITIMER_REAL)
-			t.it_value.tv_usec = 1;
+		if (went_off_meanwhile(r, row) && !row->interval_us)
+			continue;
+		if ((row->value_us == 0 && row->which == ITIMER_REAL) || went_off_meanwhile(r, row))
+			t.it_value = (struct timeval){ 0, 1 };
 		if (row->process == p->row->process)
 			batch_call(b, "setitimer", SYS_setitimer, ARG(row->which),
 				   ARG_AT(batch_data(b, &t, sizeof(t))), ARG(0));
