@@ -156,7 +156,8 @@ CREATE TABLE stopped (
 CREATE TABLE zombie (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	process INTEGER NOT NULL,
-	status INTEGER NOT NULL,	-- as wait(2) gives it
+	status INTEGER NOT NULL,	-- as wait(2) gives it; that core was dumped comes back only where the
+					-- kernel dumps into the working directory (core(5))
 	uid INTEGER NOT NULL,
 	gid INTEGER NOT NULL,
 	PRIMARY KEY (snapshot_id, process)

@@ -12,6 +12,7 @@
 #include "state/file.h"
 #include "state/namespace.h"
 #include "state/process.h"
+#include "state/zombie.h"
 
 #ifndef F_GETOWNER_UIDS
 #define F_GETOWNER_UIDS 17	/* include/uapi/asm-generic/fcntl.h; needs CONFIG_CHECKPOINT_RESTORE */
@@ -38,15 +39,22 @@ struct file_row *file_row_of(struct save *s, const struct open_file *f)
 
 /* ---- saving ----------------------------------------------------------- */
 
-/* Is the owner of a file's signals in the container? */
-static bool owner_inside(struct live *l, const struct f_owner_ex *owner)
+/* Is the owner of a file's signals in the container, and alive? A group lives as long as it has members. */
+static bool owner_inside(const struct save *s, const struct f_owner_ex *owner)
 {
+	const struct live_process *p = live_find(s->live, owner->pid);
+	const struct process_row *row;
+	struct live *l = s->live;
+
+	image_for_each(row, s->img, &process_table)
+		if (owner->type == F_OWNER_PGRP && row->pgrp == owner->pid && !zombie_of(s->img, row->process))
+			return true;
 	if (owner->type != F_OWNER_TID)
-		return live_find(l, owner->pid);
+		return p && !p->zombie;
 	for (size_t i = 0; i < l->nr_processes; i++)
 		for (size_t j = 0; j < l->processes[i].nr_threads; j++)
 			if (l->processes[i].threads[j].tid == owner->pid)
-				return true;
+				return !l->processes[i].zombie;
 	return false;
 }
 
@@ -64,9 +72,9 @@ static int file_save_owner(struct save *s, struct open_file *f, struct file_row 
 	row->owner_signal = signal;
 	if (owner.pid == 0)
 		return 0;
-	if (!owner_inside(s->live, &owner)) {
+	if (!owner_inside(s, &owner)) {
 		save_refuse(s, f->process, open_file_name(f, name), "fcntl(F_SETOWN) to a process of the container",
-			    "its signals (F_SETOWN) go to %d, which is not a task of the container", owner.pid);
+			    "its signals (F_SETOWN) go to %d, which is not a living task of the container", owner.pid);
 		return 0;
 	}
 	if (fcntl(f->own, F_GETOWNER_UIDS, uids) < 0)
@@ -292,6 +300,10 @@ static pid_t owner_now(struct restore *r, const struct file_row *f)
 			for (size_t j = 0; j < r->processes[i].nr_threads; j++)
 				if (r->processes[i].threads[j].row->thread == f->owner_pid)
 					return r->processes[i].threads[j].tid;
+	/* Its leader may have ended. */
+	for (size_t i = 0; f->owner_type == F_OWNER_PGRP && i < r->nr_processes; i++)
+		if (r->processes[i].row->pgrp == f->owner_pid)
+			return getpgid(r->processes[i].pid);
 	struct new_process *p = restore_find(r, f->owner_pid);
 
 	return p ? p->pid : 0;

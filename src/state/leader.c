@@ -71,12 +71,16 @@ static int64_t save_ids(struct save *s, int64_t leader, const char *ids)
 static void save_leader(struct save *s, struct live_process *p, const struct process_row *row, int64_t leader,
 			const char *what, const char *field)
 {
+	_cleanup_free_ char *cgroup = NULL;
 	char path[32];
 	int64_t level;
 
 	if (live_find(s->live, (pid_t)leader) || leader_of(s->img, leader))
 		return;
 	snprintf(path, sizeof(path), "/proc/%ld", leader);
+	cgroup = live_cgroup_of(s->live, (pid_t)leader);
+	if (cgroup && !s->frozen)
+		return;		/* younger than the list of processes */
 	if (!leader || access(path, F_OK) == 0) {
 		_cleanup_free_ char *object = xasprintf("its %s", what);
 

@@ -87,6 +87,8 @@ int live_read(struct live *l, const char *cgroup, int cgroup_fd, bool freeze, st
 /* Let every thread run on as it was, and free. Never fails half-way: goes on with the next thread. */
 int live_release(struct live *l, struct err *e);
 void live_free(struct live *l);
+/* Where the process is below the container's cgroup, "" or "a/b"; NULL: it is outside. The caller frees it. */
+char *live_cgroup_of(const struct live *l, pid_t pid);
 struct live_process *live_find(struct live *l, pid_t pid);
 /* cpt's own descriptor of it, kept until live_free(). Negative errno on failure. */
 int open_file_get(struct open_file *f, struct err *e);

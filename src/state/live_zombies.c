@@ -10,8 +10,7 @@
 #include "state/live.h"
 #include "state/live_parts.h"
 
-/* Where it is below the container's cgroup; its parent's place if it is outside, or that is gone. */
-static char *zombie_cgroup(const struct live *l, pid_t pid, const struct live_process *parent)
+char *live_cgroup_of(const struct live *l, pid_t pid)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len = strlen(l->cgroup);
@@ -19,19 +18,20 @@ static char *zombie_cgroup(const struct live *l, pid_t pid, const struct live_pr
 
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
 	if (read_file_at(-1, path, &text, NULL) < 0)
-		return xstrdup(parent->cgroup);
+		return NULL;
 	text[strcspn(text, "\n")] = 0;
 	own = strncmp(text, "0::", 3) == 0 ? text + 3 : text;
 	if (strncmp(own, l->cgroup, len) != 0 || (own[len] != '/' && own[len]) || strstr(own, " (deleted)"))
-		return xstrdup(parent->cgroup);
+		return NULL;
 	return xstrdup(own[len] ? own + len + 1 : "");
 }
 
 static int add_if_zombie(struct live *l, pid_t pid, const struct live_process *parent, struct err *e)
 {
-	_cleanup_free_ char *cgroup = zombie_cgroup(l, pid, parent);
+	_cleanup_free_ char *cgroup = live_cgroup_of(l, pid);
 	struct live_process p;
-	int r = live_process_open(&p, pid, cgroup, e);
+	/* It is where its parent is if it was moved out of the container's cgroup, or its own is gone. */
+	int r = live_process_open(&p, pid, cgroup ?: parent->cgroup, e);
 
 	if (r < 0)
 		return r == -ESRCH ? 0 : r;
