@@ -30,7 +30,10 @@ const char *posix_timer_parse(const char *text, struct posix_timer_info *ret);
 /* Is it a signal that a timer will queue again by itself? */
 bool posix_timer_queues(const struct image *img, const struct pending_signal_row *sig);
 
-/* CPU-time clocks (include/linux/posix-timers.h): bits 0-1 which time, bit 2 a thread's, the others ~pid; pid 0: own. */
+/*
+ * Clocks of CPU time (include/linux/posix-timers.h): bits 0 and 1 say which
+ * time, bit 2 that it is a thread's, the others are ~pid, where 0 means its own.
+ */
 static inline bool clock_is_cpu(int64_t clock)
 {
 	return clock < 0;

@@ -48,7 +48,7 @@ const struct table pid_table = TABLE("pid", struct pid_row, pid_columns);
 
 /* ---- saving ----------------------------------------------------------- */
 
-/* A field of /proc/<pid>/stat by its number in proc_pid_stat(5), behind the name, which may hold blanks and brackets. */
+/* Counted from behind the name, which may itself hold blanks and brackets. */
 int process_stat_field(const char *stat, int number, int64_t *ret)
 {
 	const char *field = strrchr(stat, ')');

@@ -43,6 +43,9 @@ int64_t pid_level(const struct image *img, int64_t thread);
 /* A field of the text of /proc/<pid>/stat by its number in proc_pid_stat(5), from 4 on. 0 or -EBADMSG. */
 int process_stat_field(const char *stat, int number, int64_t *ret);
 
+/* Is anybody in a group that goes by its id? */
+bool process_leads_group(const struct image *img, int64_t process);
+
 /*
  * Put rows of parents before those of their children, whatever their ids: the
  * catalog gives rows in the order of their keys. Those of a cycle come last.

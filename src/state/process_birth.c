@@ -192,8 +192,10 @@ static int birth_main(struct nursery *n, const struct process_row *row)
 	if (send(n->report, &report, sizeof(report), 0) != sizeof(report) || ret < 0)
 		return 1;
 	close_fd(&n->report);	/* so that cpt notices when one of the others ends without a word */
-	if (leader_of(n->r->img, row->process))
-		return wait_closed(n->leave[0]), 0;
+	if (leader_of(n->r->img, row->process)) {
+		wait_closed(n->leave[0]);
+		return 0;
+	}
 	if (zombie_of(n->r->img, row->process))
 		birth_zombie(n, row);	/* returns when it can't: cpt finds out that it does not end */
 	else if (birth_park(n, &report.err) < 0)

@@ -101,6 +101,10 @@ static int find_maker(struct process_plan *plan, const struct process_row *row, 
 	const struct leader_row *leader;
 
 	*maker = row->parent;
+	if (zombie_of(plan->img, row->process) && row->pgrp != row->process &&
+	    process_leads_group(plan->img, row->process))
+		return err_set(e, -EOPNOTSUPP, "process %ld (%s) has ended in another group than the one it has led, "
+			       "which has members", row->process, row->comm);
 	if (session == COLUMN_NULL)
 		return 0;
 	if (parent && (parent->session == session ||

@@ -26,8 +26,6 @@ struct nursery {
 
 /* Can this tree be made by forks alone? Refuses by name what can't. */
 int process_check_tree(struct restore *r, struct err *e);
-/* Is anybody in a group that goes by its id? */
-bool process_leads_group(const struct image *img, int64_t process);
 /*
  * Fork whom @maker has to fork (COLUMN_NULL: cpt), before or after it becomes the leader of its session. All others
  * of their families follow by themselves.
