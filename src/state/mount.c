@@ -2,8 +2,8 @@
 /*
  * Mounts. A restored mount namespace begins as a copy of cpt's own; what the
  * snapshot's had beyond that is mounted, what it had not is unmounted. File
- * systems whose contents live in the kernel (proc, sysfs, mqueue, an empty
- * tmpfs) can be mounted anew, others must be in cpt's own namespace too.
+ * systems whose contents live in the kernel (proc, sysfs, mqueue, devpts, an
+ * empty tmpfs) can be mounted anew, others must be in cpt's own namespace too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -182,7 +182,19 @@ static bool tmpfs_is_empty(const struct live_process *p, const struct mount_info
 /* What can be mounted anew: all that is in it is the kernel's, or nothing is. */
 static bool is_kernel_fs(const char *type)
 {
-	return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0 || strcmp(type, "mqueue") == 0;
+	return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0 || strcmp(type, "mqueue") == 0 ||
+	       strcmp(type, "devpts") == 0;
+}
+
+/* Each mount of devpts is an instance with terminals of its own; a copy of the host's shows the host's. */
+static bool is_own_devpts(const struct live_process *p, const struct mount_info *m)
+{
+	struct stat theirs, host;
+	char path[4200];
+
+	snprintf(path, sizeof(path), "root%s", m->point);
+	return strcmp(m->type, "devpts") == 0 && strcmp(m->root, "/") == 0 && fstatat(p->proc_fd, path, &theirs, 0) == 0 &&
+	       (stat(m->point, &host) < 0 || host.st_dev != theirs.st_dev);
 }
 
 static void refuse_foreign(struct save *s, struct live_process *p, const struct mount_info *m, bool is_covered)
@@ -221,8 +233,8 @@ static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struc
 
 		if (strcmp(m->type, "proc") == 0 && !is_covered)
 			row.pid_ns = proc_pid_ns(s, p, m, ns);
-		/* A proc of the container's own over the host's is the container's. */
-		if (row.pid_ns != COLUMN_NULL)
+		/* A proc or devpts of the container's own over the host's is the container's. */
+		if (row.pid_ns != COLUMN_NULL || (!is_covered && is_own_devpts(p, m)))
 			row.host = 0;
 		if (!row.host)
 			refuse_foreign(s, p, m, is_covered);
@@ -287,6 +299,16 @@ static int mount_check(struct restore *r, struct err *e)
 	return 0;
 }
 
+/* devpts knows no "rw" (parse_mount_options() in fs/devpts/inode.c), which mountinfo begins with. */
+static const char *mount_data(const struct mount_row *row)
+{
+	const char *comma = strchr(row->fs_options, ',');
+
+	if (strcmp(row->type, "devpts") != 0)
+		return row->fs_options;
+	return comma ? comma + 1 : "";
+}
+
 /* In the new namespace: away with what the snapshot had not, here with what it had besides. */
 static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
 {
@@ -309,7 +331,7 @@ static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
 	mounts_clear(&now);
 	image_for_each(row, r->img, &mount_table)
 		if (ret == 0 && row->mount_ns == ns && !row->host && row->pid_ns == COLUMN_NULL &&
-		    mount(row->source, row->point, row->type, mount_flags(row->options), row->fs_options) < 0)
+		    mount(row->source, row->point, row->type, mount_flags(row->options), mount_data(row)) < 0)
 			ret = err_sys(e, "mount %s at %s", row->type, row->point);
 	return ret;
 }
