@@ -572,6 +572,56 @@ CREATE TABLE device (
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
+-- Pairs of pseudo terminals (pty(7)).
+CREATE TABLE pty (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	pty INTEGER NOT NULL,		-- first file that is an end of it
+	number INTEGER NOT NULL,	-- in its devpts: /dev/pts/<number>
+	ptmx TEXT NOT NULL,		-- path that its master was opened by
+	mount_ns INTEGER,		-- in that namespace; NULL: the host's
+	master INTEGER,			-- file; NULL: closed, and what is left of the slave is hung up
+	uid INTEGER NOT NULL,		-- of /dev/pts/<number>
+	gid INTEGER NOT NULL,
+	mode INTEGER NOT NULL,
+	input_modes INTEGER NOT NULL,	-- struct termios2 from here
+	output_modes INTEGER NOT NULL,
+	control_modes INTEGER NOT NULL,
+	local_modes INTEGER NOT NULL,
+	input_speed INTEGER NOT NULL,
+	output_speed INTEGER NOT NULL,
+	line INTEGER NOT NULL,
+	control_characters BLOB NOT NULL,	-- empty without a master
+	rows INTEGER NOT NULL,		-- of its window (TIOCGWINSZ)
+	columns INTEGER NOT NULL,
+	width INTEGER NOT NULL,		-- of it in pixels
+	height INTEGER NOT NULL,
+	packets INTEGER NOT NULL,	-- 1: its master reads packets (TIOCPKT)
+	locked INTEGER NOT NULL,	-- 1: the slave can't be opened (TIOCSPTLCK)
+	exclusive INTEGER NOT NULL,	-- 1: the slave is open for no more users (TIOCEXCL)
+	master_exclusive INTEGER NOT NULL,
+	foreground INTEGER,		-- process group, by its leader; NULL: it is no controlling terminal
+	PRIMARY KEY (snapshot_id, pty)
+) STRICT, WITHOUT ROWID;
+
+-- Open files of either end of a pseudo terminal.
+CREATE TABLE pty_end (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	pty INTEGER NOT NULL,		-- pty.pty
+	type INTEGER NOT NULL,		-- 0: the master, 1: a slave, 2: a slave that was opened as /dev/tty
+	hung INTEGER NOT NULL,		-- 1: hung up, by the end of its master or vhangup(2)
+	path TEXT,			-- NULL: a master, or hung up
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+-- Processes that have a controlling terminal. Others of the same session have dropped it.
+CREATE TABLE pty_process (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	pty INTEGER NOT NULL,		-- pty.pty
+	PRIMARY KEY (snapshot_id, process)
+) STRICT, WITHOUT ROWID;
+
 -- Ends of pipes and fifos.
 CREATE TABLE pipe (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

@@ -192,6 +192,6 @@ const struct feature host_features[] = {
 	{ "cgroup2 memory", test_cgroup, true, "containers are cgroups", "mount cgroup2" },
 	{ "next_id PID", test_next_pid, false, "task ids fall back on clone3(set_tid), which takes more rights", SERIES },
 	{ "next_id IPC", test_next_ipc_id, false, "SysV ids fall back on racy sysctls", SERIES },
-	{ "next_id PTY", test_next_pty, false, "terminals may come back with another number", SERIES },
+	{ "next_id PTY", test_next_pty, false, "terminals come back only if their numbers are the lowest free ones", SERIES },
 	{ 0 },
 };

@@ -32,13 +32,12 @@ static bool device_is_plain(const struct stat *st)
 	return S_ISCHR(st->st_mode) && major(st->st_rdev) == 1 && (i == 3 || i == 5 || i == 7 || i == 8 || i == 9);
 }
 
-/* Consoles and serial lines, /dev/tty and /dev/ptmx, pseudo terminals. */
+/* Consoles and serial lines, pseudo terminals of BSD. All others are in pty_end.c. */
 static bool device_is_terminal(const struct stat *st)
 {
 	unsigned int i = major(st->st_rdev);
 
-	return S_ISCHR(st->st_mode) && (i == 2 || i == 3 || i == 4 || i == 5 || (i >= 136 && i <= 143) || i == 204 ||
-					i == 229);
+	return S_ISCHR(st->st_mode) && (i == 2 || i == 3 || i == 4 || i == 5 || i == 204 || i == 229);
 }
 
 static void device_refuse(struct save *s, struct open_file *f)
@@ -49,7 +48,7 @@ static void device_refuse(struct save *s, struct open_file *f)
 	if (device_is_terminal(&f->st))
 		save_refuse(s, f->process, name,
 			    "start it without a terminal: `cpt run ... </dev/null >log 2>&1`",
-			    "it is a terminal, which belongs to the outside or which cpt can't save yet");
+			    "it is a terminal that belongs to the outside");
 	else
 		save_refuse(s, f->process, name, "close it", "cpt can't save the state of %s device %u:%u",
 			    S_ISCHR(f->st.st_mode) ? "character" : "block", major(f->st.st_rdev), minor(f->st.st_rdev));

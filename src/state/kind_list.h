@@ -8,6 +8,7 @@
 #include "state/mount.h"
 #include "state/namespace.h"
 #include "state/process.h"
+#include "state/pty.h"
 #include "state/registers.h"
 #include "state/shmem.h"
 #include "state/signal.h"

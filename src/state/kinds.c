@@ -12,6 +12,7 @@
 const struct kind *const kinds[] = {
 	&namespace_kind,
 	&mount_kind,
+	&pty_kind,
 	&process_kind,
 	&zombie_kind,		/* before signals: their end sent some */
 	&leader_kind,		/* it plans who makes whom, for which it is to know zombies */
@@ -36,11 +37,12 @@ const struct kind *const kinds[] = {
 	NULL,
 };
 
-/* The first that matches counts: memfds look like regular files. */
+/* The first that matches counts: memfds look like regular files, terminals like other devices. */
 const struct file_kind *const file_kinds[] = {
 	&memfd_kind,
 	&regular_kind,
 	&directory_kind,
+	&pty_end_kind,
 	&device_kind,
 	&pipe_kind,
 	&eventfd_kind,

@@ -18,6 +18,7 @@
 #include "state/namespace.h"
 #include "state/process.h"
 #include "state/process_tree.h"
+#include "state/pty.h"
 #include "state/zombie.h"
 
 static int birth_main(struct nursery *n, const struct process_row *row);
@@ -135,10 +136,12 @@ static int birth_family(struct nursery *n, const struct process_row *row, struct
 		return ret;
 	if (row->session == row->process && setsid() < 0)
 		return err_sys(e, "setsid: become leader of its session");
+	if (row->session == row->process && pty_process_take(n->r, row->process, e) < 0)
+		return e->code;
 	if (row->session != row->process &&
 	    (row->pgrp == row->process || process_leads_group(n->r->img, row->process)) && setpgid(0, 0) < 0)
 		return err_sys(e, "setpgid: become leader of its group");
-	return process_birth_children(n, row->process, false, e);
+	return process_birth_children(n, row->process, false, e) ?: pty_process_drop(n->r, row, e);
 }
 
 static int birth_park(const struct nursery *n, struct err *e)

@@ -5,7 +5,7 @@
  *
  *  birth    a copy of cpt, forked with its ids asked for through next_id;
  *  family   it forks children that are older than its session, becomes session
- *           or group leader, forks the others;
+ *           or group leader, takes its controlling terminal, forks the others;
  *  report   it tells cpt (SCM_CREDENTIALS carry its pid in cpt's namespace);
  *  zombie   one that has to end waits for that until all the others are there,
  *           and a stand-in for a former leader until all are in its group;

@@ -148,7 +148,7 @@ static void test_refusals(void **state)
 	world_refused(make_locked, "FLOCK");
 	world_refused(make_proc, "procfs");
 	world_refused(make_path_only, "O_PATH");
-	world_refused(make_terminal, "terminal");
+	world_refused(make_terminal, "never been opened");
 	world_refused(make_inotify, "kind");
 	world_refused(make_old_packet, "family");
 	world_refused(make_connection, "TCP connection (127.0.0.1:");
