@@ -622,6 +622,14 @@ CREATE TABLE pty_process (
 	PRIMARY KEY (snapshot_id, process)
 ) STRICT, WITHOUT ROWID;
 
+-- Lines that are being typed into a pseudo terminal in canonical mode, as far as they are.
+CREATE TABLE pty_line (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	pty INTEGER NOT NULL,		-- pty.pty
+	text BLOB NOT NULL,
+	PRIMARY KEY (snapshot_id, pty)
+) STRICT, WITHOUT ROWID;
+
 -- Ends of pipes and fifos.
 CREATE TABLE pipe (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

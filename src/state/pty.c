@@ -3,9 +3,9 @@
  * Pairs of pseudo terminals: table `pty`.
  *
  * A pair is made by opening its ptmx with the number asked for through
- * next_id, before any file of it is opened. Bytes that wait in it can't be
- * read without taking them out (n_tty_read() knows no peek), so a pair in
- * which some wait is refused.
+ * next_id, before any file of it is opened. Bytes that wait to be read can't
+ * be copied without taking them out (n_tty_read() knows no peek), so a pair
+ * in which some wait is refused.
  */
 #include <asm/termbits.h>
 #include <errno.h>
@@ -109,10 +109,12 @@ static int refuse_modes(struct save *s, struct open_file *master, int slave, str
  * Nothing may wait in it. poll() waits until what was written has arrived at the other end (n_tty_poll()
  * flushes the work); no end is ready to be written while its output is stopped.
  */
-static int refuse_waiting(struct save *s, struct open_file *master, int slave, struct err *e)
+static int refuse_waiting(struct save *s, const struct pty_row *row, struct open_file *master, int slave,
+			  struct err *e)
 {
 	struct pollfd p[] = { { .fd = master->own, .events = POLLIN | POLLPRI | POLLOUT },
 			      { .fd = slave, .events = POLLIN | POLLOUT } };
+	size_t refused = s->nr_refusals;
 	int output = 0, input = 0;
 	char name[256];
 
@@ -129,7 +131,7 @@ static int refuse_waiting(struct save *s, struct open_file *master, int slave, s
 			    "%d bytes of input wait in it, which cpt can't read without taking them away", input);
 	if (!(p[0].revents & p[1].revents & POLLOUT))
 		refuse(s, master, "let it go on (Ctrl-Q)", "its output is stopped (Ctrl-S)");
-	return 0;
+	return s->nr_refusals == refused ? pty_line_save(s, row, master, e) : 0;
 }
 
 /*
@@ -171,7 +173,7 @@ static int save_with_slave(struct save *s, struct pty_row *row, struct open_file
 	row->mode = st.st_mode & 07777;
 	row->exclusive = exclusive;
 	/* In a running container bytes come and go. */
-	return refuse_modes(s, master, slave, e) ?: s->frozen ? refuse_waiting(s, master, slave, e) : 0;
+	return refuse_modes(s, master, slave, e) ?: s->frozen ? refuse_waiting(s, row, master, slave, e) : 0;
 }
 
 int pty_save(struct save *s, struct pty_row *row, struct open_file *master, struct open_file *slave, bool hung,
@@ -234,7 +236,7 @@ static int pty_check(struct restore *r, struct err *e)
 		if (ret < 0)
 			return ret;
 	}
-	return pty_process_check(r, e);
+	return pty_process_check(r, e) ?: pty_line_check(r, e);
 }
 
 /* ---- restoring -------------------------------------------------------- */
@@ -353,7 +355,8 @@ static int pty_make(struct restore *r, const struct pty_row *row, int proc, stru
 		return ret;
 	restore_set_keyed(r, "pty", row->pty, slave);
 	restore_set_keyed(r, "pty_end", row->master, take_fd(&master));
-	return set_modes(row, slave, e);
+	return pty_line_restore(r, row->pty, restore_keyed(r, "pty_end", row->master), slave, e) ?:
+	       set_modes(row, slave, e);
 }
 
 static int pty_restore(struct restore *r, struct err *e)
@@ -418,7 +421,7 @@ static int foreground_restore(struct restore *r, struct new_process *p, struct b
 
 const struct kind pty_kind = {
 	.name = "pty",
-	.tables = (const struct table *const[]){ &pty_table, &pty_process_table, NULL },
+	.tables = (const struct table *const[]){ &pty_table, &pty_process_table, &pty_line_table, NULL },
 	.check = pty_check,
 	.restore_container = pty_restore,
 	.restore_process = foreground_restore,

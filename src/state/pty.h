@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Pseudo terminals (pty(7)), in three files and tables: `pty`, the pairs;
+ * Pseudo terminals (pty(7)), in four files and tables: `pty`, the pairs;
  * `pty_end`, open files of their ends; `pty_process`, whose controlling
- * terminal they are.
+ * terminal they are; `pty_line`, what was typed into them and is no line yet.
  */
 #pragma once
 #include "state/file.h"
@@ -40,7 +40,7 @@ struct pty_end_row {
 	int64_t hung;		/* 1: hung up, by its master's end or vhangup(2) */
 	char *path;		/* NULL: a master, or hung up */
 };
-extern const struct table pty_table, pty_end_table, pty_process_table;
+extern const struct table pty_table, pty_end_table, pty_process_table, pty_line_table;
 extern const struct kind pty_kind;
 extern const struct file_kind pty_end_kind;
 
@@ -62,3 +62,9 @@ int pty_process_check(const struct restore *r, struct err *e);
 /* In a process being made, once it is in its session: take the terminal; and when all its children are there: drop one. */
 int pty_process_take(const struct restore *r, int64_t process, struct err *e);
 int pty_process_drop(const struct restore *r, const struct process_row *row, struct err *e);
+
+/* In a stopped container, of a pair in which nothing waits: what is in the line that can still be edited. */
+int pty_line_save(struct save *s, const struct pty_row *row, struct open_file *master, struct err *e);
+int pty_line_check(const struct restore *r, struct err *e);
+/* In a new pair, before its modes are set. */
+int pty_line_restore(const struct restore *r, int64_t pty, int master, int slave, struct err *e);
