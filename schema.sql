@@ -661,6 +661,16 @@ CREATE TABLE eventfd (
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
+-- Pidfds (pidfd_open(2)).
+CREATE TABLE pidfd (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	thread INTEGER,			-- or process that it leads; NULL: it has ended, and was waited for
+	ended INTEGER,			-- first file that refers to the same ended process; NULL: it has not
+	pid_ns INTEGER,			-- of a process that has the file; NULL: the host's
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
 -- Timers behind descriptors (timerfd_create(2)).
 CREATE TABLE timerfd (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

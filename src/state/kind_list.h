@@ -7,6 +7,7 @@
 #include "state/mm.h"
 #include "state/mount.h"
 #include "state/namespace.h"
+#include "state/pidfd.h"
 #include "state/process.h"
 #include "state/pty.h"
 #include "state/registers.h"

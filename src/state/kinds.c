@@ -23,6 +23,7 @@ const struct kind *const kinds[] = {
 	&vma_kind,
 	&mm_kind,
 	&swap_run_kind,
+	&pidfd_kind,
 	&fd_kind,
 	&fs_kind,
 	&timer_kind,		/* these two before signals: one that goes off while it is saved is among those then */
@@ -54,6 +55,7 @@ const struct file_kind *const file_kinds[] = {
 	&raw_socket_kind,
 	&netlink_socket_kind,
 	&packet_socket_kind,
+	&pidfd_file_kind,
 	&epoll_kind,	/* last: it watches the others */
 	NULL,
 };
