@@ -661,6 +661,23 @@ CREATE TABLE eventfd (
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
+-- Inotify instances (inotify(7)) and their watches.
+CREATE TABLE inotify (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	watches INTEGER NOT NULL,	-- how many rows of inotify_watch
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE inotify_watch (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	inotify INTEGER NOT NULL,	-- file number of the instance
+	wd INTEGER NOT NULL,		-- its number, in events
+	mask INTEGER NOT NULL,		-- IN_*
+	path TEXT NOT NULL,		-- of what is watched; symbolic links are not followed
+	PRIMARY KEY (snapshot_id, inotify, wd)
+) STRICT, WITHOUT ROWID;
+
 -- Pidfds (pidfd_open(2)).
 CREATE TABLE pidfd (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

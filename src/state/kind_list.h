@@ -2,6 +2,7 @@
 /* Every kind there is; for kinds.c alone. */
 #pragma once
 #include "state/file_kinds.h"
+#include "state/inotify.h"
 #include "state/leader.h"
 #include "state/memfd.h"
 #include "state/mm.h"

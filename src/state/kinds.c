@@ -56,6 +56,7 @@ const struct file_kind *const file_kinds[] = {
 	&netlink_socket_kind,
 	&packet_socket_kind,
 	&pidfd_file_kind,
+	&inotify_kind,
 	&epoll_kind,	/* last: it watches the others */
 	NULL,
 };

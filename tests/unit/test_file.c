@@ -116,9 +116,9 @@ static void make_terminal(void)
 	expect(open("/dev/ptmx", O_RDWR | O_NOCTTY) == 3);
 }
 
-static void make_inotify(void)
+static void make_unknown(void)
 {
-	expect(syscall(SYS_inotify_init1, 0) == 3);
+	expect(syscall(SYS_userfaultfd, 1 /* UFFD_USER_MODE_ONLY */) == 3);
 }
 
 /* Of a type that was obsolete before there were containers. */
@@ -149,7 +149,7 @@ static void test_refusals(void **state)
 	world_refused(make_proc, "procfs");
 	world_refused(make_path_only, "O_PATH");
 	world_refused(make_terminal, "never been opened");
-	world_refused(make_inotify, "kind");
+	world_refused(make_unknown, "kind");
 	world_refused(make_old_packet, "family");
 	world_refused(make_connection, "TCP connection (127.0.0.1:");
 	unlink(path);
