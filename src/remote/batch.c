@@ -140,6 +140,12 @@ void batch_pointer(struct batch *b, size_t where, size_t to)
 	block->pointers = b->nr_pointers;
 }
 
+uint64_t batch_argument(const struct batch *b, size_t call, size_t nth)
+{
+	assert(call < b->nr && nth < b->calls[call].nr_args);
+	return b->calls[call].args[nth].value;
+}
+
 void *batch_data_at(const struct batch *b, size_t off)
 {
 	assert(batch_block(b, off));
@@ -161,6 +167,8 @@ static void arg_print(const struct batch_arg *a, FILE *f)
 {
 	if (a->type == ARG_VALUE)
 		value_print(a->value, f);
+	else if (a->type == ARG_ARGUMENT)
+		fprintf(f, "argument[%" PRIu64 "][%" PRIu64 "]", a->value / 6, a->value % 6);
 	else
 		fprintf(f, a->type == ARG_DATA ? "data+%#" PRIx64 : "result[%" PRIu64 "]",
 			a->value);

@@ -16,14 +16,18 @@
 
 struct batch;
 
-/* An argument: a number, the target's address of data in the batch, or an earlier call's result. */
+/*
+ * An argument: a number, the target's address of data in the batch, an earlier call's result, or the
+ * target's address of an argument of another call, for the kernel to write a number of a later call there.
+ */
 struct batch_arg {
-	enum { ARG_VALUE, ARG_DATA, ARG_RESULT } type;
-	uint64_t value;		/* the number, data offset, or call index */
+	enum { ARG_VALUE, ARG_DATA, ARG_RESULT, ARG_ARGUMENT } type;
+	uint64_t value;		/* the number, data offset, call index, or 6 * call index + argument */
 };
 #define ARG(v) ((struct batch_arg){ ARG_VALUE, (uint64_t)(v) })
 #define ARG_AT(off) ((struct batch_arg){ ARG_DATA, (off) })
 #define ARG_OF(call) ((struct batch_arg){ ARG_RESULT, (call) })
+#define ARG_AT_ARGUMENT(call, nth) ((struct batch_arg){ ARG_ARGUMENT, 6 * (uint64_t)(call) + (nth) })
 
 struct batch *batch_new(void);
 void batch_free(struct batch *b);
@@ -57,6 +61,8 @@ const char *batch_why(struct batch *b, const char *fmt, ...) __attribute__((form
 size_t batch_length(const struct batch *b);
 /* After a run; 0 for a call that was not made. */
 int64_t batch_result(const struct batch *b, size_t call);
+/* An argument, after a run as the target left it (ARG_AT_ARGUMENT). */
+uint64_t batch_argument(const struct batch *b, size_t call, size_t nth);
 /* What to send, or after a run what the target left there. Good until the next batch_data(). */
 void *batch_data_at(const struct batch *b, size_t off);
 /* One call a line, for --dry-run and tests. */
@@ -79,6 +85,11 @@ int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *
 uint64_t remote_address(const struct remote *r);
 /* In bytes, fixed at open (1 MiB): larger batches are run in parts. */
 size_t remote_size(const struct remote *r);
+/*
+ * Is @b run in one part? Then all of it is done by the target alone: also when cpt dies meanwhile. A batch with
+ * ARG_AT_ARGUMENT() has to be.
+ */
+bool remote_holds(struct batch *b);
 /*
  * Run @b in thread @t, which belongs to the process of @r. On failure the
  * message names the call, its purpose and the thread; calls after the failed

@@ -82,5 +82,5 @@ void part_free(struct part *p);
 int part_plan(struct batch *b, size_t first, size_t room, struct part *p, struct err *e);
 /* The bytes of a planned part that will be at address @at. */
 void part_write(const struct batch *b, const struct part *p, uint64_t at, char *image);
-/* Take back results of the first @nr_made calls and the data, from the image without its table. */
-void part_read(struct batch *b, const struct part *p, size_t nr_made, const char *behind_table);
+/* Take back results of the first @nr_made calls, what they wrote to arguments, and the data. */
+void part_read(struct batch *b, const struct part *p, size_t nr_made, const char *image);

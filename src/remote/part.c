@@ -86,6 +86,13 @@ static uint64_t data_address(const struct batch *b, const struct part *p, uint64
 	return at + part_data(p) + block->place + (off - block->off);
 }
 
+/* Of an argument of another call; that it is in the part is made sure of before (remote_holds()). */
+static uint64_t argument_address(const struct part *p, uint64_t at, uint64_t value)
+{
+	return at + (value / 6 - p->first) * sizeof(struct stub_call) + offsetof(struct stub_call, args) +
+	       value % 6 * sizeof(uint64_t);
+}
+
 /* Argument @i of the part's @nth call wants a result that is not there yet: link it (stub.S). */
 static void link_argument(struct stub_call *table, size_t source, size_t nth, size_t i, uint64_t at)
 {
@@ -110,6 +117,8 @@ static void write_call(const struct batch *b, const struct part *p, size_t nth, 
 			table[nth].args[i] = a->value;
 		else if (a->type == ARG_DATA)
 			table[nth].args[i] = data_address(b, p, at, a->value);
+		else if (a->type == ARG_ARGUMENT)
+			table[nth].args[i] = argument_address(p, at, a->value);
 		else if (a->value < p->first)
 			table[nth].args[i] = (uint64_t)b->calls[a->value].result;
 		else
@@ -143,13 +152,25 @@ void part_write(const struct batch *b, const struct part *p, uint64_t at, char *
 
 /* ---- reading back ---------------------------------------------------------- */
 
-void part_read(struct batch *b, const struct part *p, size_t nr_made, const char *behind_table)
+/* A call's arguments that others have written. */
+static void read_arguments(struct batch *b, const struct part *p, const struct stub_call *table, const struct call *c)
 {
-	const char *data = behind_table + (part_data(p) - part_results(p));
+	for (size_t i = 0; i < c->nr_args; i++)
+		if (c->args[i].type == ARG_ARGUMENT) {
+			uint64_t call = c->args[i].value / 6, nth = c->args[i].value % 6;
 
-	for (size_t i = 0; i < nr_made; i++)
-		memcpy(&b->calls[p->first + i].result, behind_table + i * sizeof(uint64_t),
-		       sizeof(uint64_t));
+			b->calls[call].args[nth].value = table[call - p->first].args[nth];
+		}
+}
+
+void part_read(struct batch *b, const struct part *p, size_t nr_made, const char *image)
+{
+	const char *results = image + part_results(p), *data = image + part_data(p);
+
+	for (size_t i = 0; i < nr_made; i++) {
+		memcpy(&b->calls[p->first + i].result, results + i * sizeof(uint64_t), sizeof(uint64_t));
+		read_arguments(b, p, (const struct stub_call *)(const void *)image, &b->calls[p->first + i]);
+	}
 	for (size_t i = 0; i < p->nr_blocks; i++) {
 		const struct block *block = &b->blocks[p->blocks[i]];
 

@@ -174,8 +174,7 @@ static ssize_t part_run(struct remote *r, struct tracee *t, struct batch *b, con
 	err = loan_end(&loan, nr < 0 ? &ERR_INIT : e);
 	if (nr < 0 || err < 0)
 		return nr < 0 ? nr : err;
-	err = copy_from(r->pid, r->base + STUB_HOME + HOME_SIZE + part_results(p), r->image,
-			part_size(p) - part_results(p), e);
+	err = copy_from(r->pid, r->base + STUB_HOME + HOME_SIZE, r->image, part_size(p), e);
 	if (err < 0)
 		return err;
 	part_read(b, p, min((size_t)nr + 1, p->nr), r->image);
@@ -205,6 +204,15 @@ static int call_failed(const struct tracee *t, const struct batch *b, size_t nr,
 }
 
 /* ---- entry points ------------------------------------------------------------ */
+
+bool remote_holds(struct batch *b)
+{
+	struct part p = PART_INIT;
+	bool whole = part_plan(b, 0, FOOTHOLD_ROOM, &p, &ERR_INIT) == 0 && p.nr == b->nr;
+
+	part_free(&p);
+	return whole;
+}
 
 int remote_run(struct remote *r, struct tracee *t, struct batch *b, struct err *e)
 {

@@ -306,6 +306,31 @@ static void test_data_in_parts(void **state)
 	let_go(&h);
 }
 
+/* One call reads a number into an argument of the next. */
+static void test_argument(void **state)
+{
+	_cleanup_batch_ struct batch *b = batch_new(), *large = batch_new();
+	uint32_t mask = 0123;
+	size_t number = batch_data(b, &mask, sizeof(mask)), fd, old;
+	struct held h;
+
+	(void)state;
+	fd = batch_call(b, "make a memfd", SYS_memfd_create, ARG_AT(batch_data(b, "x", 2)), ARG(0));
+	batch_call(b, "write", SYS_write, ARG_OF(fd), ARG_AT(number), ARG(4));
+	old = batch_call(b, "read", SYS_pread64, ARG_OF(fd), ARG_AT_ARGUMENT(3, 0), ARG(4), ARG(0)) + 1;
+	batch_call(b, "umask", SYS_umask, ARG(0));
+	batch_expect(b, batch_call(b, "umask", SYS_umask, ARG_OF(old)), 0123);
+	batch_call(b, "close", SYS_close, ARG_OF(fd));
+	assert_true(remote_holds(b));
+	hold(&h, sleeper);
+	run(&h, b);
+	assert_int_equal(batch_argument(b, old, 0), 0123);
+	let_go(&h);
+	for (int i = 0; i < 20; i++)
+		batch_call(large, "read", SYS_read, ARG(0), ARG_AT(batch_data(large, NULL, 65536)), ARG(65536));
+	assert_false(remote_holds(large));
+}
+
 static void test_data_too_large(void **state)
 {
 	_cleanup_batch_ struct batch *b = batch_new();
@@ -651,7 +676,7 @@ int main(void)
 		cmocka_unit_test(test_large_results_are_no_errors),
 		cmocka_unit_test(test_pointers_in_data),
 		cmocka_unit_test(test_data_in_parts),
-		cmocka_unit_test(test_data_too_large),
+		cmocka_unit_test(test_argument), cmocka_unit_test(test_data_too_large),
 		cmocka_unit_test(test_foothold_leaves_nothing),
 		cmocka_unit_test(test_foothold_never_replaces),
 		cmocka_unit_test(test_without_vdso),
