@@ -572,6 +572,39 @@ CREATE TABLE device (
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
+-- POSIX message queues (mq_overview(7)): those of the container's ipc namespaces, and others that it has open.
+CREATE TABLE mqueue (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	mqueue INTEGER NOT NULL,
+	ipc_ns INTEGER,			-- NULL: the host's, where those with a name stay the host's
+	name TEXT NOT NULL,		-- without the "/" that programs put before it
+	unlinked INTEGER NOT NULL,	-- 1: its name was removed while it was open
+	inode INTEGER NOT NULL,		-- at snapshot time, for audits
+	uid INTEGER NOT NULL,
+	gid INTEGER NOT NULL,
+	mode INTEGER NOT NULL,
+	messages_most INTEGER NOT NULL,	-- mq_maxmsg
+	bytes_most INTEGER NOT NULL,	-- of a message: mq_msgsize
+	PRIMARY KEY (snapshot_id, mqueue)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mqueue_message (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	mqueue INTEGER NOT NULL,	-- mqueue.mqueue
+	place INTEGER NOT NULL,		-- from 0, in the order in which they are received
+	priority INTEGER NOT NULL,
+	text BLOB NOT NULL,
+	PRIMARY KEY (snapshot_id, mqueue, place)
+) STRICT, WITHOUT ROWID;
+
+-- Open files of message queues.
+CREATE TABLE mqueue_file (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	mqueue INTEGER NOT NULL,	-- mqueue.mqueue
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
 -- Pairs of pseudo terminals (pty(7)).
 CREATE TABLE pty (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

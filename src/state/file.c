@@ -337,6 +337,7 @@ int files_finish(struct restore *r, struct err *e)
 	restore_close_keyed(r, "pipe");
 	restore_close_keyed(r, "pipe reader");
 	restore_close_keyed(r, "unix_socket");
+	restore_close_keyed(r, "mqueue");
 	restore_close_keyed(r, "pty");
 	restore_close_keyed(r, "pty_end");
 	image_for_each(f, r->img, &file_table) {

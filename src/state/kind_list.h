@@ -7,6 +7,7 @@
 #include "state/memfd.h"
 #include "state/mm.h"
 #include "state/mount.h"
+#include "state/mqueue.h"
 #include "state/namespace.h"
 #include "state/pidfd.h"
 #include "state/process.h"

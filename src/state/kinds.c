@@ -20,6 +20,7 @@ const struct kind *const kinds[] = {
 	&sysv_shm_kind,
 	&sysv_sem_kind,
 	&sysv_msg_kind,
+	&mqueue_kind,
 	&vma_kind,
 	&mm_kind,
 	&swap_run_kind,
@@ -38,9 +39,10 @@ const struct kind *const kinds[] = {
 	NULL,
 };
 
-/* The first that matches counts: memfds look like regular files, terminals like other devices. */
+/* The first that matches counts: memfds and message queues look like regular files, terminals like other devices. */
 const struct file_kind *const file_kinds[] = {
 	&memfd_kind,
+	&mqueue_file_kind,
 	&regular_kind,
 	&directory_kind,
 	&pty_end_kind,
