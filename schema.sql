@@ -632,6 +632,7 @@ CREATE TABLE pty (
 	locked INTEGER NOT NULL,	-- 1: the slave can't be opened (TIOCSPTLCK)
 	exclusive INTEGER NOT NULL,	-- 1: the slave is open for no more users (TIOCEXCL)
 	master_exclusive INTEGER NOT NULL,
+	output INTEGER,			-- what waits for its master (bytes.bytes); NULL: nothing
 	foreground INTEGER,		-- process group, by its leader; NULL: it is no controlling terminal
 	PRIMARY KEY (snapshot_id, pty)
 ) STRICT, WITHOUT ROWID;

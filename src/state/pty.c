@@ -4,8 +4,8 @@
  *
  * A pair is made by opening its ptmx with the number asked for through
  * next_id, before any file of it is opened. Bytes that wait to be read can't
- * be copied without taking them out (n_tty_read() knows no peek), so a pair
- * in which some wait is refused.
+ * be copied without taking them out (n_tty_read() knows no peek): of output
+ * see pty_look.c, a pair in which input waits is refused.
  */
 #include <asm/termbits.h>
 #include <errno.h>
@@ -46,6 +46,7 @@ static const struct column pty_columns[] = {
 	INT_COLUMN(struct pty_row, locked, 0, 1),
 	INT_COLUMN(struct pty_row, exclusive, 0, 1),
 	INT_COLUMN(struct pty_row, master_exclusive, 0, 1),
+	INT_COLUMN_OR_NULL(struct pty_row, output, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct pty_row, foreground, 1, INT32_MAX),
 };
 const struct table pty_table = TABLE("pty", struct pty_row, pty_columns);
@@ -106,35 +107,6 @@ static int refuse_modes(struct save *s, struct open_file *master, int slave, str
 }
 
 /*
- * Nothing may wait in it. poll() waits until what was written has arrived at the other end (n_tty_poll()
- * flushes the work); no end is ready to be written while its output is stopped.
- */
-static int refuse_waiting(struct save *s, const struct pty_row *row, struct open_file *master, int slave,
-			  struct err *e)
-{
-	struct pollfd p[] = { { .fd = master->own, .events = POLLIN | POLLPRI | POLLOUT },
-			      { .fd = slave, .events = POLLIN | POLLOUT } };
-	size_t refused = s->nr_refusals;
-	int output = 0, input = 0;
-	char name[256];
-
-	if (poll(p, 2, 0) < 0 || ioctl(master->own, FIONREAD, &output) < 0 || ioctl(slave, FIONREAD, &input) < 0)
-		return err_sys(e, "look for what waits in a pty");
-	open_file_name(master, name);
-	if (p[0].revents & POLLPRI)
-		refuse(s, master, "let its master be read first", "a change of its state waits to be read (packet mode)");
-	else if (output || (p[0].revents & POLLIN))
-		save_refuse(s, master->process, name, "let its master be read first, then take the snapshot again",
-			    "%d bytes of output wait in it, which cpt can't read without taking them away", output);
-	if (input || (p[1].revents & POLLIN))
-		save_refuse(s, master->process, name, "let them be read first, then take the snapshot again",
-			    "%d bytes of input wait in it, which cpt can't read without taking them away", input);
-	if (!(p[0].revents & p[1].revents & POLLOUT))
-		refuse(s, master, "let it go on (Ctrl-Q)", "its output is stopped (Ctrl-S)");
-	return s->nr_refusals == refused ? pty_line_save(s, row, master, e) : 0;
-}
-
-/*
  * While tasks are stopped, a slave that was closed can be opened without anybody seeing it: when cpt closes
  * it, it is as it was. One that was never opened would not be, unless hung up files keep it open: its master
  * would be told of an end (pty_close()).
@@ -173,7 +145,7 @@ static int save_with_slave(struct save *s, struct pty_row *row, struct open_file
 	row->mode = st.st_mode & 07777;
 	row->exclusive = exclusive;
 	/* In a running container bytes come and go. */
-	return refuse_modes(s, master, slave, e) ?: s->frozen ? refuse_waiting(s, row, master, slave, e) : 0;
+	return refuse_modes(s, master, slave, e) ?: s->frozen ? pty_look_save(s, row, master, slave, e) : 0;
 }
 
 int pty_save(struct save *s, struct pty_row *row, struct open_file *master, struct open_file *slave, bool hung,
@@ -355,7 +327,8 @@ static int pty_make(struct restore *r, const struct pty_row *row, int proc, stru
 		return ret;
 	restore_set_keyed(r, "pty", row->pty, slave);
 	restore_set_keyed(r, "pty_end", row->master, take_fd(&master));
-	return pty_line_restore(r, row->pty, restore_keyed(r, "pty_end", row->master), slave, e) ?:
+	return pty_look_restore(r, row, slave, e) ?:
+	       pty_line_restore(r, row->pty, restore_keyed(r, "pty_end", row->master), slave, e) ?:
 	       set_modes(row, slave, e);
 }
 

@@ -24,6 +24,7 @@ struct pty_row {
 	int64_t packets;	/* TIOCPKT */
 	int64_t locked;		/* TIOCSPTLCK */
 	int64_t exclusive, master_exclusive;	/* TIOCEXCL */
+	int64_t output;		/* what waits for its master (table bytes); COLUMN_NULL: nothing */
 	int64_t foreground;	/* key of its foreground process group; COLUMN_NULL: it is no controlling terminal */
 };
 
@@ -63,8 +64,15 @@ int pty_process_check(const struct restore *r, struct err *e);
 int pty_process_take(const struct restore *r, int64_t process, struct err *e);
 int pty_process_drop(const struct restore *r, const struct process_row *row, struct err *e);
 
-/* In a stopped container, of a pair in which nothing waits: what is in the line that can still be edited. */
-int pty_line_save(struct save *s, const struct pty_row *row, struct open_file *master, struct err *e);
+/* In a stopped container: what waits in it; refuses what can't be looked at. */
+int pty_look_save(struct save *s, struct pty_row *row, struct open_file *master, int slave, struct err *e);
+/* In a new pair, before its modes are set: the output that waited. */
+int pty_look_restore(const struct restore *r, const struct pty_row *row, int slave, struct err *e);
+
+struct pty_look;
+/* The line that the look @l has shown, which pressed VREPRINT. */
+int pty_line_save(struct save *s, const struct pty_row *row, struct open_file *master, struct pty_look *l,
+		  struct err *e);
 int pty_line_check(const struct restore *r, struct err *e);
-/* In a new pair, before its modes are set. */
+/* In a new pair, before its modes are set, after the output. */
 int pty_line_restore(const struct restore *r, int64_t pty, int master, int slave, struct err *e);

@@ -210,7 +210,7 @@ static int pair_save(struct save *s, struct pair *p, struct err *e)
 {
 	struct pty_row row = {
 		.pty = p->first->id, .number = p->id.number, .mount_ns = COLUMN_NULL, .master = COLUMN_NULL,
-		.foreground = COLUMN_NULL,
+		.output = COLUMN_NULL, .foreground = COLUMN_NULL,
 	};
 	int r;
 

@@ -38,7 +38,7 @@ static bool waits(int fd)
 int main(int argc, char **argv)
 {
 	int master[NR], slave[NR];
-	struct termios before[NR], now;
+	static struct termios before[NR], now;	/* with the same padding */
 	char buf[64];
 
 	live_setup(argc, argv);
