@@ -302,7 +302,8 @@ static int object_visit(struct live *l, const struct shmem_object *o, object_fn 
 	len = PAGE_ALIGN((size_t)st.st_size);
 	if (len == 0)
 		return 0;
-	at = mmap(NULL, len, PROT_READ, MAP_SHARED, o->fd, 0);
+	/* With access it would be filled, holes and all: cpt's memory is locked (mlockall(2)), what it will map is, too. */
+	at = mmap(NULL, len, PROT_NONE, MAP_SHARED, o->fd, 0);
 	if (at == MAP_FAILED)
 		return err_sys(e, "map %s", o->link);
 	r = fn(l, o, pagemap, at, len, arg, e);
