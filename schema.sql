@@ -534,7 +534,26 @@ CREATE TABLE fd (
 	PRIMARY KEY (snapshot_id, files, fd)
 ) STRICT, WITHOUT ROWID;
 
--- Bytes that waited in pipes.
+-- Locks of files. They are taken again by a process that has the file; if somebody else has them by then, the
+-- restore fails.
+CREATE TABLE file_lock (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	lock INTEGER NOT NULL,		-- numbered from 0
+	file INTEGER NOT NULL,		-- file.file that it was taken through
+	kind TEXT NOT NULL CHECK (kind IN (
+		'flock',		-- flock(2): the open file's
+		'posix',		-- fcntl F_SETLK: the process's
+		'ofd',			-- fcntl F_OFD_SETLK: the open file's
+		'lease')),		-- fcntl F_SETLEASE: the open file's
+	process INTEGER NOT NULL,	-- that took it
+	write INTEGER NOT NULL,		-- 1: exclusive, 0: shared
+	start INTEGER NOT NULL,		-- first byte
+	end INTEGER,			-- last byte; NULL: the end of the file, however far that is
+	path TEXT NOT NULL,		-- of the file, as /proc/<pid>/fd showed it
+	PRIMARY KEY (snapshot_id, lock)
+) STRICT, WITHOUT ROWID;
+
+-- Bytes that waited in pipes and sockets.
 CREATE TABLE bytes (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	bytes INTEGER NOT NULL,		-- key of the queue

@@ -4,6 +4,7 @@
 #include "state/file_kinds.h"
 #include "state/inotify.h"
 #include "state/leader.h"
+#include "state/file_lock.h"
 #include "state/memfd.h"
 #include "state/mm.h"
 #include "state/mount.h"

@@ -26,6 +26,7 @@ const struct kind *const kinds[] = {
 	&swap_run_kind,
 	&pidfd_kind,
 	&fd_kind,
+	&file_lock_kind,	/* a descriptor that is closed takes locks with it */
 	&fs_kind,
 	&timer_kind,		/* these two before signals: one that goes off while it is saved is among those then */
 	&posix_timer_kind,

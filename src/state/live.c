@@ -75,6 +75,8 @@ void live_process_clear(struct live_process *p)
 		free(p->vmas[i].path);
 		free(p->vmas[i].flags);
 	}
+	for (size_t i = 0; i < p->nr_fds; i++)
+		free(p->fds[i].locks);
 	free(p->vmas);
 	free(p->fds);
 	free(p->threads);

@@ -32,6 +32,7 @@ struct live_fd {
 	int fd;
 	bool cloexec;
 	struct open_file *file;
+	char *locks;			/* its fdinfo if that has lines "lock:", for some are this process's; or NULL */
 };
 
 /* One line of /proc/<pid>/smaps-like maps with its VmFlags. */

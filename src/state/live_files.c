@@ -80,6 +80,7 @@ static void file_add(struct live *l, struct open_file *f)
 static int process_read_fd(struct live *l, struct live_process *p, int fd, void **tree, struct err *e)
 {
 	struct open_file *f, **known;
+	char *locks;
 	bool cloexec;
 	int r;
 
@@ -92,13 +93,14 @@ static int process_read_fd(struct live *l, struct live_process *p, int fd, void 
 	f->process = p;
 	cloexec = f->flags & O_CLOEXEC;
 	f->flags &= ~O_CLOEXEC;
+	locks = text_field(f->fdinfo, "lock") ? xstrdup(f->fdinfo) : NULL;
 	known = tsearch(f, tree, file_compare);
 	if (*known == f)
 		file_add(l, f);
 	else
 		file_free(f);
 	array_grow(p->fds, p->nr_fds, p->cap_fds);
-	p->fds[p->nr_fds++] = (struct live_fd){ .fd = fd, .cloexec = cloexec, .file = *known };
+	p->fds[p->nr_fds++] = (struct live_fd){ .fd = fd, .cloexec = cloexec, .file = *known, .locks = locks };
 	return 0;
 }
 

@@ -53,17 +53,12 @@ static const char *odd_file_system(int fd, const char **advice)
 
 static bool regular_refuse(struct save *s, struct open_file *f)
 {
-	const char *lock = text_field(f->fdinfo, "lock"), *advice, *why = odd_file_system(f->own, &advice);
+	const char *advice, *why = odd_file_system(f->own, &advice);
 	char name[256];
 
-	open_file_name(f, name);
 	if (why)
-		save_refuse(s, f->process, name, advice, "%s", why);
-	/* "lock:	1: FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF" (proc(5)) */
-	else if (lock)
-		save_refuse(s, f->process, name, "release the lock before the snapshot",
-			    "it is locked (%.*s), and cpt can't restore locks yet", (int)strcspn(lock, "\n"), lock);
-	return why || lock;
+		save_refuse(s, f->process, open_file_name(f, name), advice, "%s", why);
+	return why;
 }
 
 static int regular_save(struct save *s, struct open_file *f, struct err *e)

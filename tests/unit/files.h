@@ -136,6 +136,8 @@ static inline void world_end(struct world *w)
 	free(w->save.refusals);
 	image_freep(&w->save.img);
 	live_free_files(&w->live);
+	for (size_t i = 0; i < w->process.nr_fds; i++)
+		free(w->process.fds[i].locks);
 	free(w->process.fds);
 	close_fd(&w->process.proc_fd);
 	close_fd(&w->process.pidfd);

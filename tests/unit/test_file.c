@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -95,12 +94,6 @@ static void make_replaced(void)
 	expect(unlink(path) == 0 && close(creat(path, 0600)) == 0);
 }
 
-static void make_locked(void)
-{
-	make_file();
-	expect(flock(3, LOCK_EX) == 0);
-}
-
 static void make_proc(void)
 {
 	expect(open("/proc/self/status", O_RDONLY) == 3);
@@ -145,7 +138,6 @@ static void test_refusals(void **state)
 	(void)state;
 	world_refused(make_removed, "removed or replaced");
 	world_refused(make_replaced, "removed or replaced");
-	world_refused(make_locked, "FLOCK");
 	world_refused(make_proc, "procfs");
 	world_refused(make_path_only, "O_PATH");
 	world_refused(make_terminal, "never been opened");
