@@ -581,6 +581,15 @@ CREATE TABLE directory (
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
+-- What was opened with O_PATH: a place in the file system, whatever is there.
+CREATE TABLE path_handle (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	path TEXT NOT NULL,
+	format INTEGER NOT NULL,	-- S_IF*
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
 -- Devices without state of their own: null, zero, random...
 CREATE TABLE device (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
@@ -1035,11 +1044,12 @@ SELECT parent_snapshot, 'container', cgroup FROM pin WHERE parent_snapshot IS NO
 
 -- Every descriptor of every process and what it refers to.
 CREATE VIEW open_file AS
-SELECT p.snapshot_id, p.process, p.comm, d.fd, f.kind, coalesce(r.path, c.path, v.path, '') AS what, f.pos,
+SELECT p.snapshot_id, p.process, p.comm, d.fd, f.kind, coalesce(r.path, c.path, v.path, h.path, '') AS what, f.pos,
 	f.file
 FROM process p
 JOIN fd d ON d.snapshot_id = p.snapshot_id AND d.files = p.process
 JOIN file f ON f.snapshot_id = p.snapshot_id AND f.file = d.file
 LEFT JOIN regular r ON r.snapshot_id = p.snapshot_id AND r.file = f.file
 LEFT JOIN directory c ON c.snapshot_id = p.snapshot_id AND c.file = f.file
-LEFT JOIN device v ON v.snapshot_id = p.snapshot_id AND v.file = f.file;
+LEFT JOIN device v ON v.snapshot_id = p.snapshot_id AND v.file = f.file
+LEFT JOIN path_handle h ON h.snapshot_id = p.snapshot_id AND h.file = f.file;

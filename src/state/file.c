@@ -66,6 +66,8 @@ static int file_save_owner(struct save *s, struct open_file *f, struct file_row 
 	int signal;
 
 	row->owner_type = row->owner_pid = row->owner_uid = row->owner_euid = COLUMN_NULL;
+	if (f->flags & O_PATH)
+		return 0;	/* nothing ever happens on it */
 	signal = fcntl(f->own, F_GETSIG);
 	if (signal < 0 || fcntl(f->own, F_GETOWN_EX, &owner) < 0)
 		return err_sys(e, "fcntl(F_GETSIG, F_GETOWN_EX)");
@@ -99,9 +101,7 @@ static void refuse_unknown(struct save *s, struct open_file *f)
 	char name[256];
 
 	open_file_name(f, name);
-	if (f->flags & O_PATH)
-		save_refuse(s, f->process, name, "close it", "it was opened with O_PATH, which cpt can't save");
-	else if (S_ISSOCK(f->st.st_mode))
+	if (S_ISSOCK(f->st.st_mode))
 		save_refuse(s, f->process, name, "close it", "cpt can't save sockets of this family or type");
 	else
 		save_refuse(s, f->process, name, "close it", "cpt can't save files of this kind");
@@ -137,10 +137,6 @@ static int file_save(struct save *s, struct open_file *f, struct err *e)
 	struct file_row *row;
 	int r;
 
-	if (f->flags & O_PATH) {
-		refuse_unknown(s, f);
-		return 0;
-	}
 	r = open_file_get(f, e);
 	if (r < 0)
 		return r;

@@ -40,8 +40,12 @@ const struct kind *const kinds[] = {
 	NULL,
 };
 
-/* The first that matches counts: memfds and message queues look like regular files, terminals like other devices. */
+/*
+ * The first that matches counts: what was opened with O_PATH can be of any format; memfds and message queues
+ * look like regular files, terminals like other devices.
+ */
 const struct file_kind *const file_kinds[] = {
+	&path_handle_kind,
 	&memfd_kind,
 	&mqueue_file_kind,
 	&regular_kind,

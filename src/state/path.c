@@ -64,13 +64,14 @@ static const char *format_name(mode_t mode)
 	case S_IFBLK: return "a block device";
 	case S_IFIFO: return "a fifo";
 	case S_IFSOCK: return "a socket";
+	case S_IFLNK: return "a symbolic link";
 	default: return "something else";
 	}
 }
 
 /* Of the flags that open(2) knows, those that neither make nor truncate. The rest of a row's flags is ignored. */
 #define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_DIRECT | O_NOATIME | \
-		    O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE)
+		    O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE | O_PATH)
 
 int path_open(const struct file_row *f, const char *path, mode_t format, int *ret_fd, struct err *e)
 {
@@ -80,7 +81,7 @@ int path_open(const struct file_row *f, const char *path, mode_t format, int *re
 	if (path[0] != '/')
 		return err_set(e, -EBADMSG, "its path '%s' is not absolute", path);
 	/* Before it is opened: opening a device or a fifo can do something. */
-	if (stat(path, &st) < 0) {
+	if (fstatat(AT_FDCWD, path, &st, f->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) < 0) {
 		err_sys(e, "find %s", path);
 		return err_advise(e, "put the file back at its path, then restore again");
 	}

@@ -41,11 +41,11 @@ static void test_regular(void **state)
 }
 
 /* What is changed between snapshot and restore must be said by name, and nothing be made or truncated. */
-static void restore_after(void (*change)(void), int code)
+static void restore_after_of(void (*make)(void), void (*change)(void), int code)
 {
 	struct world w;
 
-	world_begin(&w, make_file);
+	world_begin(&w, make);
 	assert_int_equal(world_save(&w), 0);
 	assert_int_equal(w.save.nr_refusals, 0);
 	world_kill(&w);
@@ -55,6 +55,11 @@ static void restore_after(void (*change)(void), int code)
 	world_end(&w);
 	rmdir(path);
 	unlink(path);
+}
+
+static void restore_after(void (*change)(void), int code)
+{
+	restore_after_of(make_file, change, code);
 }
 
 static void remove_file(void)
@@ -101,7 +106,33 @@ static void make_proc(void)
 
 static void make_path_only(void)
 {
-	expect(open("/tmp", O_PATH) == 3);
+	expect(symlink("nowhere", path) == 0 && open(path, O_PATH | O_NOFOLLOW) == 3 && open(dir, O_PATH | O_DIRECTORY) == 4);
+}
+
+static void make_path_of_pipe(void)
+{
+	int p[2];
+
+	expect(pipe(p) == 0 && open("/proc/self/fd/3", O_PATH) == 5 && close(3) == 0 && close(4) == 0);
+}
+
+static void test_path_only(void **state)
+{
+	struct world w;
+	char to[8];
+
+	(void)state;
+	unlink(path);
+	world_turn(&w, make_path_only);
+	assert_int_equal(fcntl(world_fd(&w, 3), F_GETFL) & ~O_LARGEFILE, O_PATH | O_NOFOLLOW);
+	assert_int_equal(fcntl(world_fd(&w, 4), F_GETFL) & ~O_LARGEFILE, O_PATH | O_DIRECTORY);
+	assert_int_equal(readlinkat(world_fd(&w, 3), "", to, sizeof(to)), 7);
+	assert_int_equal(faccessat(world_fd(&w, 4), "file", F_OK, AT_SYMLINK_NOFOLLOW), 0);
+	world_end(&w);
+	/* Something else is there now. */
+	unlink(path);
+	restore_after_of(make_path_only, remove_file, -ENOENT);
+	restore_after_of(make_path_only, make_directory, -EINVAL);
 }
 
 static void make_terminal(void)
@@ -139,7 +170,7 @@ static void test_refusals(void **state)
 	world_refused(make_removed, "removed or replaced");
 	world_refused(make_replaced, "removed or replaced");
 	world_refused(make_proc, "procfs");
-	world_refused(make_path_only, "O_PATH");
+	world_refused(make_path_of_pipe, "does not lead to it");
 	world_refused(make_terminal, "never been opened");
 	world_refused(make_unknown, "kind");
 	world_refused(make_old_packet, "family");
@@ -289,7 +320,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_regular), cmocka_unit_test(test_changed_files), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_regular), cmocka_unit_test(test_changed_files), cmocka_unit_test(test_path_only), cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_tcp), cmocka_unit_test(test_tcp_port_taken),
 		cmocka_unit_test(test_batch_of_descriptors),
 	};
