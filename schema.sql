@@ -320,6 +320,7 @@ CREATE TABLE fs (
 	cwd TEXT NOT NULL,
 	root TEXT NOT NULL,
 	umask INTEGER NOT NULL,
+	cwd_deleted INTEGER,		-- deleted_file.deleted_file: it was removed; NULL: it was there
 	PRIMARY KEY (snapshot_id, process)
 ) STRICT, WITHOUT ROWID;
 
@@ -440,6 +441,7 @@ CREATE TABLE mapped_file (
 	mtime_ns INTEGER NOT NULL,		-- nanoseconds since 1970
 	writable INTEGER NOT NULL,		-- 1: a shared mapping may be written to
 	relied_on INTEGER NOT NULL,		-- 1: must be unchanged at restore (private mappings, programs)
+	deleted_file INTEGER,			-- deleted_file.deleted_file; NULL: it had a name
 	PRIMARY KEY (snapshot_id, mapped_file)
 ) STRICT, WITHOUT ROWID;
 
@@ -475,7 +477,8 @@ CREATE TABLE swap_run (
 CREATE TABLE shmem (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	shmem INTEGER NOT NULL,			-- numbered from 0
-	kind TEXT NOT NULL,			-- anon (MAP_SHARED|MAP_ANONYMOUS), memfd, sysv
+	kind TEXT NOT NULL,			-- anon (MAP_SHARED|MAP_ANONYMOUS), memfd, sysv; file: contents of one
+						-- that had no name (deleted_file)
 	ipc_ns INTEGER,				-- sysv: its ipc namespace; NULL: the host's
 	inode INTEGER NOT NULL,			-- inode number then; sysv: the segment's id
 	size INTEGER NOT NULL,			-- bytes
@@ -562,7 +565,28 @@ CREATE TABLE bytes (
 	PRIMARY KEY (snapshot_id, bytes, part)
 ) STRICT;
 
--- Regular files, by path; their contents are not part of a snapshot.
+-- Files and directories without a name: unlinked, or made by O_TMPFILE. Their contents are in the snapshot.
+CREATE TABLE deleted_file (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	deleted_file INTEGER NOT NULL,	-- numbered from 0
+	format INTEGER NOT NULL,	-- S_IFREG, S_IFDIR
+	mount_ns INTEGER,		-- namespace the directory's path is in; NULL: the host's
+	directory TEXT NOT NULL,	-- it was in, or the next above that was still there: where it is made again
+	dev_major INTEGER NOT NULL,	-- device and inode then, for audits
+	dev_minor INTEGER NOT NULL,
+	inode INTEGER NOT NULL,
+	size INTEGER NOT NULL,		-- bytes
+	mode INTEGER NOT NULL,		-- permission bits
+	uid INTEGER NOT NULL,
+	gid INTEGER NOT NULL,
+	atime_ns INTEGER NOT NULL,
+	mtime_ns INTEGER NOT NULL,
+	shmem INTEGER,			-- its contents (shmem.shmem); NULL: none, all of it is a hole
+	maker INTEGER,			-- file.file that O_TMPFILE made it through; NULL: none is left
+	PRIMARY KEY (snapshot_id, deleted_file)
+) STRICT, WITHOUT ROWID;
+
+-- Regular files, by path; their contents are not part of a snapshot, unless they have no name.
 CREATE TABLE regular (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	file INTEGER NOT NULL,
@@ -570,6 +594,7 @@ CREATE TABLE regular (
 	size INTEGER NOT NULL,
 	mtime_ns INTEGER NOT NULL,
 	inode INTEGER NOT NULL,		-- then; for audits
+	deleted_file INTEGER,		-- deleted_file.deleted_file; NULL: it had a name
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
@@ -578,6 +603,7 @@ CREATE TABLE directory (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	file INTEGER NOT NULL,
 	path TEXT NOT NULL,
+	deleted_file INTEGER,		-- deleted_file.deleted_file; NULL: it had a name
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
@@ -587,6 +613,7 @@ CREATE TABLE path_handle (
 	file INTEGER NOT NULL,
 	path TEXT NOT NULL,
 	format INTEGER NOT NULL,	-- S_IF*
+	deleted_file INTEGER,		-- deleted_file.deleted_file; NULL: it had a name
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 

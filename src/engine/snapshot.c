@@ -84,7 +84,7 @@ static void save_begin(struct job *j, bool frozen)
 	size_t nr;
 	const struct table *const *tables = kind_tables(&nr);
 
-	j->save = (struct save){ .live = &j->live, .frozen = frozen, .img = image_new(tables, nr) };
+	j->save = (struct save){ .live = &j->live, .frozen = frozen, .img = image_new(tables, nr), .written = &j->written };
 }
 
 static int survey(struct job *j, struct err *e)

@@ -3,17 +3,20 @@
 #include <errno.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
+#include "state/deleted_file.h"
 #include "state/file_kinds.h"
 #include "state/path.h"
 
 struct directory_row {
 	int64_t file;
 	char *path;
+	int64_t deleted_file;	/* COLUMN_NULL: it had a name */
 };
 
 static const struct column directory_columns[] = {
 	INT_COLUMN(struct directory_row, file, 0, INT32_MAX),
-	TEXT_COLUMN(struct directory_row, path, 4095),
+	TEXT_COLUMN(struct directory_row, path, 4107),	/* with " (deleted)" */
+	INT_COLUMN_OR_NULL(struct directory_row, deleted_file, 0, INT32_MAX),
 };
 static const struct table directory_table = TABLE("directory", struct directory_row, directory_columns);
 
@@ -25,8 +28,9 @@ static bool directory_match(const struct open_file *f)
 static int directory_save(struct save *s, struct open_file *f, struct err *e)
 {
 	struct directory_row *row;
+	int64_t deleted = COLUMN_NULL;
 	struct statfs fs;
-	char name[256], *path;
+	char name[256], link[32], *path;
 	int r;
 
 	/* /proc itself is as good as any; /proc/<pid> is gone with its process. */
@@ -35,11 +39,20 @@ static int directory_save(struct save *s, struct open_file *f, struct err *e)
 			    "it is a directory of procfs, which describes running processes");
 		return 0;
 	}
-	r = path_save(s, f, &path, e);
-	if (r <= 0)
-		return r;
+	/* Some file systems don't count the links of directories, and say 1. */
+	if (f->st.st_nlink == 0) {
+		snprintf(link, sizeof(link), "fd/%d", f->fd);
+		r = deleted_file_save(s, f->process, link, f->link, open_file_name(f, name), &deleted, e);
+		if (r < 0 || deleted == COLUMN_NULL)
+			return r;
+		path = image_strdup(s->img, f->link);
+	} else {
+		r = path_save(s, f, &path, e);
+		if (r <= 0)
+			return r;
+	}
 	row = image_add(s->img, &directory_table);
-	*row = (struct directory_row){ f->id, path };
+	*row = (struct directory_row){ f->id, path, deleted };
 	return 0;
 }
 
@@ -50,15 +63,25 @@ static const struct directory_row *row_of(const struct restore *r, const struct 
 
 static int directory_check(struct restore *r, const struct file_row *f, struct err *e)
 {
-	return row_of(r, f) ? 0 : err_set(e, -EBADMSG, "it is not in table directory");
+	const struct directory_row *row = row_of(r, f);
+
+	if (!row)
+		return err_set(e, -EBADMSG, "it is not in table directory");
+	if (row->deleted_file != COLUMN_NULL && !deleted_file_known(r, row->deleted_file, S_IFDIR))
+		return err_set(e, -EBADMSG, "there is no deleted directory %ld", row->deleted_file);
+	return 0;
 }
 
 static int directory_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
 	const struct directory_row *row = row_of(r, f);
 	_cleanup_fd_ int fd = -1;
-	int ret = path_open(f, row->path, S_IFDIR, &fd, e);
+	int ret = 0;
 
+	if (row->deleted_file == COLUMN_NULL)
+		ret = path_open(f, row->path, S_IFDIR, &fd, e);
+	else
+		ret = fd = deleted_file_open(r, row->deleted_file, -1, path_flags(f), e);
 	if (ret < 0)
 		return ret;
 	/* What a position means is the file system's business, but it is the same directory. */

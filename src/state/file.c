@@ -214,7 +214,8 @@ int files_check(struct restore *r, struct err *e)
 /* What fcntl(F_SETFL) can change; O_ASYNC waits for files_finish(). */
 #define SETTABLE (O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT)
 /* Says nothing about a file that 64-bit programs use, or belongs to the descriptor. */
-#define UNIMPORTANT (0100000 /* O_LARGEFILE */ | O_CLOEXEC | O_ASYNC | O_NOFOLLOW | O_DIRECTORY)
+#define UNIMPORTANT (0100000 /* O_LARGEFILE */ | O_CLOEXEC | O_ASYNC | O_NOFOLLOW | O_DIRECTORY | \
+		     TMPFILE_BIT)
 
 static int file_set_flags(const struct file_row *f, int fd, struct err *e)
 {

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Open file descriptions and the descriptors that refer to them: tables `file` and `fd`. */
 #pragma once
+#include <fcntl.h>
 #include "state/kind.h"
+
+/* What O_TMPFILE is beyond O_DIRECTORY: says how a file was made, not how it is open. */
+#define TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 
 struct file_row {
 	int64_t file;		/* open_file.id, dense from 0 */

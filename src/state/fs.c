@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include "state/deleted_file.h"
 #include "state/process.h"
 #include "state/task_kinds.h"
 
@@ -10,46 +11,78 @@ struct fs_row {
 	int64_t process;
 	char *cwd, *root;	/* paths in its mount namespace */
 	int64_t umask;
+	int64_t cwd_deleted;	/* deleted_file of the working directory; COLUMN_NULL: it had a name */
 };
 
 static const struct column fs_columns[] = {
 	INT_COLUMN(struct fs_row, process, 1, INT32_MAX),
-	TEXT_COLUMN(struct fs_row, cwd, 4095),
+	TEXT_COLUMN(struct fs_row, cwd, 4107),	/* with " (deleted)" */
 	TEXT_COLUMN(struct fs_row, root, 4095),
 	INT_COLUMN(struct fs_row, umask, 0, 0777),
+	INT_COLUMN_OR_NULL(struct fs_row, cwd_deleted, 0, INT32_MAX),
 };
 static const struct table fs_table = TABLE("fs", struct fs_row, fs_columns);
 
-/* A link of /proc/<pid> as a path; refused when it no longer leads there. */
-static int fs_path(struct save *s, struct live_process *p, const char *link, char **ret, struct err *e)
+/*
+ * A link of /proc/<pid> as a path. When it no longer leads there: the removed
+ * directory, or a refusal if there is no @ret_deleted.
+ */
+static int fs_path(struct save *s, struct live_process *p, const char *link, char **ret, int64_t *ret_deleted,
+		   struct err *e)
 {
 	_cleanup_free_ char *path = NULL;
+	struct stat st;
 	size_t len;
 	int r;
 
 	r = read_link_at(p->proc_fd, link, &path);
 	if (r < 0)
 		return s->frozen ? err_ret(e, r, "read the link /proc/%d/%s", p->pid, link) : -ENOENT;
-	len = strlen(path);
-	if (len > 10 && strcmp(path + len - 10, " (deleted)") == 0)
-		save_refuse(s, p, link, "make the directory again, or let the program change to another",
-			    "it is the removed directory %s", path);
 	*ret = image_strdup(s->img, path);
+	len = strlen(path);
+	if (len <= 10 || strcmp(path + len - 10, " (deleted)") != 0)
+		return 0;
+	if (ret_deleted && fstatat(p->proc_fd, link, &st, 0) == 0 && st.st_nlink == 0)
+		return deleted_file_save(s, p, link, path, "its working directory", ret_deleted, e);
+	save_refuse(s, p, link, "make the directory again, or let the program change to another",
+		    "it is the removed directory %s", path);
 	return 0;
 }
 
 static int fs_save(struct save *s, struct live_process *p, struct err *e)
 {
-	struct fs_row row = { .process = p->pid, .umask = (int64_t)text_number(p->status, "Umask", 8, 022) };
+	struct fs_row row = {
+		.process = p->pid, .umask = (int64_t)text_number(p->status, "Umask", 8, 022), .cwd_deleted = COLUMN_NULL,
+	};
 	int r;
 
 	if (p->zombie)
 		return 0;
-	r = fs_path(s, p, "cwd", &row.cwd, e) ?: fs_path(s, p, "root", &row.root, e);
+	r = fs_path(s, p, "cwd", &row.cwd, &row.cwd_deleted, e) ?: fs_path(s, p, "root", &row.root, NULL, e);
 	if (r < 0)
 		return r == -ENOENT && !s->frozen ? 0 : r;
 	*(struct fs_row *)image_add(s->img, &fs_table) = row;
 	return 0;
+}
+
+static int fs_check(struct restore *r, struct err *e)
+{
+	const struct fs_row *row;
+
+	image_for_each(row, r->img, &fs_table)
+		if (row->cwd_deleted != COLUMN_NULL && !deleted_file_known(r, row->cwd_deleted, S_IFDIR))
+			return err_set(e, -EBADMSG, "process %ld works in the deleted directory %ld, which is not in "
+				       "table deleted_file", row->process, row->cwd_deleted);
+	return 0;
+}
+
+static void chdir_to_deleted(const struct restore *r, const struct new_process *p, int64_t id, struct batch *b)
+{
+	size_t got = batch_call(b, "get the removed working directory", SYS_pidfd_getfd, ARG(p->cpt_pidfd),
+				ARG(deleted_file_place(r, id)), ARG(0));
+
+	batch_call(b, "fchdir to it", SYS_fchdir, ARG_OF(got));
+	batch_call(b, "close it", SYS_close, ARG_OF(got));
 }
 
 static int fs_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
@@ -59,8 +92,11 @@ static int fs_restore(struct restore *r, struct new_process *p, struct batch *b,
 	if (!row)
 		return err_set(e, -EBADMSG, "process %ld has no row in table fs", p->row->process);
 	/* What /proc shows is a path from the namespace's root, so the directory comes before the root. */
-	batch_call(b, batch_why(b, "chdir to %s", row->cwd), SYS_chdir,
-		   ARG_AT(batch_data(b, row->cwd, strlen(row->cwd) + 1)));
+	if (row->cwd_deleted != COLUMN_NULL)
+		chdir_to_deleted(r, p, row->cwd_deleted, b);
+	else
+		batch_call(b, batch_why(b, "chdir to %s", row->cwd), SYS_chdir,
+			   ARG_AT(batch_data(b, row->cwd, strlen(row->cwd) + 1)));
 	if (strcmp(row->root, "/") != 0)
 		batch_call(b, batch_why(b, "chroot to %s", row->root), SYS_chroot,
 			   ARG_AT(batch_data(b, row->root, strlen(row->root) + 1)));
@@ -72,5 +108,6 @@ const struct kind fs_kind = {
 	.name = "fs",
 	.tables = (const struct table *const[]){ &fs_table, NULL },
 	.save_process = fs_save,
+	.check = fs_check,
 	.restore_process = fs_restore,
 };

@@ -22,6 +22,7 @@ struct share;
 struct new_process;
 struct new_thread;
 struct file_row;
+struct sync_figures;
 
 #define NR_NAMESPACE_TYPES 8	/* namespaces(7) */
 
@@ -39,6 +40,9 @@ struct save {
 	struct refusal *refusals;
 	size_t nr_refusals, cap_refusals;
 	ino_t own_ns[NR_NAMESPACE_TYPES];	/* cpt's own namespaces, see namespace.c; 0: not looked up yet */
+	struct sync_figures *written;	/* counts what kinds write to the volume; or NULL */
+	int *kept_fds;			/* see save_keep_fd() */
+	size_t nr_kept_fds, cap_kept_fds;
 };
 
 struct refusal {
@@ -59,7 +63,10 @@ void save_refuse(struct save *s, const struct live_process *p, const char *objec
  */
 int save_forgive(const struct save *s, int r, struct err *e);
 
-void save_clear(struct save *s);	/* frees image and refusals */
+/* What has to stay until the volume's snapshot is taken: closed by save_clear(). */
+void save_keep_fd(struct save *s, int fd);
+
+void save_clear(struct save *s);	/* frees image and refusals, closes what was kept */
 
 /* ---- kinds ----------------------------------------------------------- */
 

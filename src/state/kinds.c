@@ -17,6 +17,7 @@ const struct kind *const kinds[] = {
 	&zombie_kind,		/* before signals: their end sent some */
 	&leader_kind,		/* it plans who makes whom, for which it is to know zombies */
 	&shmem_kind,
+	&deleted_file_kind,	/* before mappings: of them, too */
 	&sysv_shm_kind,
 	&sysv_sem_kind,
 	&sysv_msg_kind,
@@ -117,8 +118,17 @@ int save_forgive(const struct save *s, int r, struct err *e)
 	return r;
 }
 
+void save_keep_fd(struct save *s, int fd)
+{
+	array_grow(s->kept_fds, s->nr_kept_fds, s->cap_kept_fds);
+	s->kept_fds[s->nr_kept_fds++] = fd;
+}
+
 void save_clear(struct save *s)
 {
+	for (size_t i = 0; i < s->nr_kept_fds; i++)
+		close_fd(&s->kept_fds[i]);
+	free(s->kept_fds);
 	for (size_t i = 0; i < s->nr_refusals; i++) {
 		free(s->refusals[i].object);
 		free(s->refusals[i].reason);

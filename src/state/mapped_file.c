@@ -9,13 +9,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include "state/deleted_file.h"
 #include "state/namespace.h"
 #include "state/vma.h"
 
 static const struct column mapped_file_columns[] = {
 	INT_COLUMN(struct mapped_file_row, mapped_file, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct mapped_file_row, mount_ns, 0, INT32_MAX),
-	TEXT_COLUMN(struct mapped_file_row, path, 4095),
+	TEXT_COLUMN(struct mapped_file_row, path, 4107),	/* with " (deleted)" */
 	INT_COLUMN(struct mapped_file_row, dev_major, 0, UINT32_MAX),
 	INT_COLUMN(struct mapped_file_row, dev_minor, 0, UINT32_MAX),
 	INT_COLUMN(struct mapped_file_row, inode, INT64_MIN + 1, INT64_MAX),
@@ -23,6 +24,7 @@ static const struct column mapped_file_columns[] = {
 	INT_COLUMN(struct mapped_file_row, mtime_ns, INT64_MIN + 1, INT64_MAX),
 	INT_COLUMN(struct mapped_file_row, writable, 0, 1),
 	INT_COLUMN(struct mapped_file_row, relied_on, 0, 1),
+	INT_COLUMN_OR_NULL(struct mapped_file_row, deleted_file, 0, INT32_MAX),
 };
 const struct table mapped_file_table = TABLE("mapped_file", struct mapped_file_row, mapped_file_columns);
 
@@ -86,7 +88,7 @@ int mapped_file_save(struct save *s, struct live_process *p, const char *link, c
 	_cleanup_free_ char *path = path_unescape(shown);
 	struct mapped_file_row *row;
 	struct stat mapped, found;
-	int64_t mount_ns;
+	int64_t mount_ns, deleted = COLUMN_NULL;
 	size_t nr;
 	int r;
 
@@ -104,11 +106,13 @@ int mapped_file_save(struct save *s, struct live_process *p, const char *link, c
 			return 0;
 		}
 		if (mapped.st_nlink == 0) {
-			save_refuse(s, p, object, "restart the program, so that it uses the file that is there now",
-				    "the file was deleted or replaced");
-			return 0;
+			r = deleted_file_save(s, p, link, path, object, &deleted, e);
+			if (r < 0 || deleted == COLUMN_NULL)
+				return r;
+			found = mapped;
+		} else {
+			r = stat_as(p, mount_ns, path, &found);
 		}
-		r = stat_as(p, mount_ns, path, &found);
 		if (r < 0 || found.st_dev != mapped.st_dev || found.st_ino != mapped.st_ino) {
 			save_refuse(s, p, object, "restart the program, so that it uses the file that is there now",
 				    r < 0 ? "nothing is at that path in its mount namespace"
@@ -121,6 +125,7 @@ int mapped_file_save(struct save *s, struct live_process *p, const char *link, c
 			.mapped_file = (int64_t)nr, .mount_ns = mount_ns, .path = image_strdup(s->img, path),
 			.dev_major = major(mapped.st_dev), .dev_minor = minor(mapped.st_dev),
 			.inode = (int64_t)mapped.st_ino, .size = mapped.st_size, .mtime_ns = mtime_ns(&mapped),
+			.deleted_file = deleted,
 		};
 	}
 	row->writable |= writable;
@@ -147,6 +152,9 @@ int mapped_files_check(struct restore *r, struct err *e)
 		if (*row->path != '/')
 			return err_set(e, -EBADMSG, "mapped file %ld: its path '%s' is not absolute",
 				       row->mapped_file, row->path);
+		if (row->deleted_file != COLUMN_NULL && !deleted_file_known(r, row->deleted_file, S_IFREG))
+			return err_set(e, -EBADMSG, "mapped file %ld: there is no deleted file %ld", row->mapped_file,
+				       row->deleted_file);
 	}
 	return 0;
 }
@@ -170,11 +178,23 @@ static int file_check(const struct mapped_file_row *row, int fd, struct err *e)
 	return 0;
 }
 
+/* Its contents came with the snapshot, so they are what they were. */
+static int deleted_open(struct restore *r, const struct mapped_file_row *row, struct err *e)
+{
+	int fd = deleted_file_open(r, row->deleted_file, -1, row->writable ? O_RDWR : O_RDONLY, e);
+
+	if (fd >= 0)
+		restore_set_keyed(r, KEYED, row->mapped_file, fd);
+	return fd < 0 ? fd : 0;
+}
+
 static int file_open(struct restore *r, const struct mapped_file_row *row, struct err *e)
 {
 	_cleanup_fd_ int fd = -1;
 	int back = -1, ret;
 
+	if (row->deleted_file != COLUMN_NULL)
+		return deleted_open(r, row, e);
 	ret = row->mount_ns == COLUMN_NULL ? 0 : namespace_enter(r, row->mount_ns, "mnt", &back, e);
 	if (ret < 0)
 		return ret;

@@ -19,6 +19,14 @@ int memory_sync(struct live *l, struct sync_figures *sum, struct err *e);
 /* Rows of `swap_run` and `shmem_run` of the frozen, synced container. -EBUSY names what was not on the volume. */
 int memory_save(struct save *s, struct err *e);
 
+/*
+ * Bytes that belong to the snapshot and are no memory, in @fd: a memfd of cpt's
+ * own, or the container's file on a tmpfs. Write them through to the volume and
+ * note where they are, as an object of kind "file" in table `shmem`. The
+ * container is frozen; @fd must not go away until the volume's snapshot is taken.
+ */
+int memory_save_contents(struct save *s, int fd, int64_t *ret_shmem, struct err *e);
+
 /* Pages that the runs of a snapshot name, and how many runs there are. */
 void memory_count(const struct image *img, int64_t *pages, int64_t *runs);
 

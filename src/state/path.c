@@ -24,10 +24,51 @@ static bool ends_with(const char *s, const char *end)
 	return len >= n && strcmp(s + len - n, end) == 0;
 }
 
+/*
+ * A file that lost the name it was opened by may have got another in the same
+ * directory: by link(2) before, or by linkat(2) of what O_TMPFILE made.
+ */
+static bool path_find_again(int root, const char *link, const struct stat *st, char **ret)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	_cleanup_free_ char *directory = xstrdup(link);
+	_cleanup_dir_ DIR *dir = NULL;
+	struct dirent *d;
+	int fd;
+
+	*strrchr(directory, '/') = 0;
+	fd = (int)syscall(SYS_openat2, root, *directory ? directory : "/", &how, sizeof(how));
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	while (dir && (d = readdir(dir))) {
+		_cleanup_free_ char *path = NULL;
+
+		if (d->d_ino != st->st_ino)
+			continue;
+		path = xasprintf("%s/%s", directory, d->d_name);
+		if (path_leads_to(root, path, st)) {
+			*ret = take_ptr(path);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Where @f is, seen from @root. */
+static bool path_find(int root, const struct open_file *f, char **ret)
+{
+	if (path_leads_to(root, f->link, &f->st)) {
+		*ret = xstrdup(f->link);
+		return true;
+	}
+	return f->link[0] == '/' && f->st.st_nlink && ends_with(f->link, " (deleted)") &&
+	       path_find_again(root, f->link, &f->st, ret);
+}
+
 int path_save(struct save *s, struct open_file *f, char **ret, struct err *e)
 {
 	_cleanup_fd_ int root = openat(f->process->proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_fd_ int own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *path = NULL;
 	char name[256];
 	int64_t ns;
 	int r;
@@ -37,14 +78,15 @@ int path_save(struct save *s, struct open_file *f, char **ret, struct err *e)
 	r = namespace_of(s, f->process, "mnt", &ns, e);
 	if (r < 0)
 		return r;
-	*ret = image_strdup(s->img, f->link);
 	/* What came with the first task of a container (its output...) may be outside of its mounts. */
-	if (path_leads_to(root, f->link, &f->st)) {
+	if (path_find(root, f, &path))
 		file_row_of(s, f)->mount_ns = ns;
+	else
+		path_find(own_root, f, &path);
+	if (path) {
+		*ret = image_strdup(s->img, path);
 		return 1;
 	}
-	if (path_leads_to(own_root, f->link, &f->st))
-		return 1;
 	open_file_name(f, name);
 	if (f->st.st_nlink == 0 || ends_with(f->link, " (deleted)"))
 		save_refuse(s, f->process, name, "close it, or put the file back at its path",
@@ -69,9 +111,16 @@ static const char *format_name(mode_t mode)
 	}
 }
 
-/* Of the flags that open(2) knows, those that neither make nor truncate. The rest of a row's flags is ignored. */
+/* The rest of a row's flags is ignored. */
 #define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_DIRECT | O_NOATIME | \
 		    O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE | O_PATH)
+
+int path_flags(const struct file_row *f)
+{
+	int flags = (int)f->flags & OPEN_FLAGS;
+
+	return f->flags & TMPFILE_BIT ? flags & ~O_DIRECTORY : flags;
+}
 
 int path_open(const struct file_row *f, const char *path, mode_t format, int *ret_fd, struct err *e)
 {
@@ -88,7 +137,7 @@ int path_open(const struct file_row *f, const char *path, mode_t format, int *re
 	if ((st.st_mode & S_IFMT) != (format & S_IFMT))
 		return err_set(e, -EINVAL, "%s was %s at snapshot time and is %s now", path, format_name(format),
 			       format_name(st.st_mode));
-	fd = open(path, ((int)f->flags & OPEN_FLAGS) | O_CLOEXEC | O_NOCTTY);
+	fd = open(path, path_flags(f) | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
 	*ret_fd = take_fd(&fd);

@@ -14,6 +14,9 @@ int path_save(struct save *s, struct open_file *f, char **ret, struct err *e);
 /* Does @path, seen from the root directory @root, lead to @st? */
 bool path_leads_to(int root, const char *path, const struct stat *st);
 
+/* Of the flags of @f those that open(2) knows and that neither make nor truncate anything. */
+int path_flags(const struct file_row *f);
+
 /*
  * Open @path as @f was opened, without making or truncating anything, and make
  * sure that it is of the type that @format (S_IFMT part of a mode) says. In

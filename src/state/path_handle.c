@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
+#include "state/deleted_file.h"
 #include "state/file_kinds.h"
 #include "state/path.h"
 
@@ -11,12 +12,14 @@ struct path_handle_row {
 	int64_t file;
 	char *path;
 	int64_t format;		/* S_IF* */
+	int64_t deleted_file;	/* COLUMN_NULL: it had a name */
 };
 
 static const struct column path_handle_columns[] = {
 	INT_COLUMN(struct path_handle_row, file, 0, INT32_MAX),
-	TEXT_COLUMN(struct path_handle_row, path, 4095),
+	TEXT_COLUMN(struct path_handle_row, path, 4107),	/* with " (deleted)" */
 	INT_COLUMN(struct path_handle_row, format, S_IFIFO, S_IFSOCK),
+	INT_COLUMN_OR_NULL(struct path_handle_row, deleted_file, 0, INT32_MAX),
 };
 static const struct table path_handle_table = TABLE("path_handle", struct path_handle_row, path_handle_columns);
 
@@ -27,8 +30,10 @@ static bool path_handle_match(const struct open_file *f)
 
 static int path_handle_save(struct save *s, struct open_file *f, struct err *e)
 {
+	mode_t format = f->st.st_mode & S_IFMT;
+	int64_t deleted = COLUMN_NULL;
 	struct path_handle_row *row;
-	char name[256], *path;
+	char name[256], link[32], *path;
 	struct statfs fs;
 	int r;
 
@@ -38,11 +43,19 @@ static int path_handle_save(struct save *s, struct open_file *f, struct err *e)
 			    "it is a place in procfs, which describes running processes");
 		return 0;
 	}
-	r = path_save(s, f, &path, e);
-	if (r <= 0)
-		return r;
+	if (f->st.st_nlink == 0 && f->link[0] == '/' && (format == S_IFREG || format == S_IFDIR)) {
+		snprintf(link, sizeof(link), "fd/%d", f->fd);
+		r = deleted_file_save(s, f->process, link, f->link, open_file_name(f, name), &deleted, e);
+		if (r < 0 || deleted == COLUMN_NULL)
+			return r;
+		path = image_strdup(s->img, f->link);
+	} else {
+		r = path_save(s, f, &path, e);
+		if (r <= 0)
+			return r;
+	}
 	row = image_add(s->img, &path_handle_table);
-	*row = (struct path_handle_row){ f->id, path, f->st.st_mode & S_IFMT };
+	*row = (struct path_handle_row){ f->id, path, format, deleted };
 	return 0;
 }
 
@@ -53,8 +66,12 @@ static const struct path_handle_row *row_of(const struct restore *r, const struc
 
 static int path_handle_check(struct restore *r, const struct file_row *f, struct err *e)
 {
-	if (!row_of(r, f))
+	const struct path_handle_row *row = row_of(r, f);
+
+	if (!row)
 		return err_set(e, -EBADMSG, "it is not in table path_handle");
+	if (row->deleted_file != COLUMN_NULL && !deleted_file_known(r, row->deleted_file, (mode_t)row->format))
+		return err_set(e, -EBADMSG, "there is no deleted file %ld", row->deleted_file);
 	return f->flags & O_PATH ? 0 : err_set(e, -EBADMSG, "its flags are %#lo, without O_PATH", f->flags);
 }
 
@@ -62,7 +79,10 @@ static int path_handle_open(struct restore *r, const struct file_row *f, int *re
 {
 	const struct path_handle_row *row = row_of(r, f);
 
-	return path_open(f, row->path, (mode_t)row->format, ret_fd, e);
+	if (row->deleted_file == COLUMN_NULL)
+		return path_open(f, row->path, (mode_t)row->format, ret_fd, e);
+	*ret_fd = deleted_file_open(r, row->deleted_file, -1, path_flags(f) & ~O_NOFOLLOW, e);
+	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
 const struct file_kind path_handle_kind = {

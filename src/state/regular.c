@@ -2,13 +2,14 @@
 /*
  * Regular files, by path: table `regular`. Their contents belong to the file
  * system, not to the snapshot; what was recorded of them serves to notice that
- * a file is not the one it was.
+ * a file is not the one it was. Those without a name are deleted_file.c's.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include "state/deleted_file.h"
 #include "state/file_kinds.h"
 #include "state/path.h"
 
@@ -18,14 +19,16 @@ struct regular_row {
 	int64_t size;		/* bytes */
 	int64_t mtime_ns;
 	int64_t inode;		/* for audits only: a copy of the file is as good */
+	int64_t deleted_file;	/* COLUMN_NULL: it had a name */
 };
 
 static const struct column regular_columns[] = {
 	INT_COLUMN(struct regular_row, file, 0, INT32_MAX),
-	TEXT_COLUMN(struct regular_row, path, 4095),
+	TEXT_COLUMN(struct regular_row, path, 4107),	/* with " (deleted)" */
 	INT_COLUMN(struct regular_row, size, 0, INT64_MAX),
 	INT_COLUMN(struct regular_row, mtime_ns, INT64_MIN, INT64_MAX),
 	INT_COLUMN(struct regular_row, inode, INT64_MIN, INT64_MAX),
+	INT_COLUMN_OR_NULL(struct regular_row, deleted_file, 0, INT32_MAX),
 };
 static const struct table regular_table = TABLE("regular", struct regular_row, regular_columns);
 
@@ -61,8 +64,32 @@ static bool regular_refuse(struct save *s, struct open_file *f)
 	return why;
 }
 
+/* 1: saved, @ret_path as /proc shows it; 0: refused. */
+static int nameless_save(struct save *s, struct open_file *f, char **ret_path, int64_t *ret, struct err *e)
+{
+	char name[256], link[32];
+	int r;
+
+	open_file_name(f, name);
+	/* Reading it would need an open file of cpt's own, for which the lease would be broken. */
+	if (text_field(f->fdinfo, "lock") && strstr(f->fdinfo, "LEASE")) {
+		save_refuse(s, f->process, name, "give the lease up before the snapshot",
+			    "it was deleted and there is a lease of it");
+		return 0;
+	}
+	snprintf(link, sizeof(link), "fd/%d", f->fd);
+	r = deleted_file_save(s, f->process, link, f->link, name, ret, e);
+	if (r < 0 || *ret == COLUMN_NULL)
+		return r;
+	if ((f->flags & O_TMPFILE) == O_TMPFILE)
+		deleted_file_set_maker(s, *ret, f->id);
+	*ret_path = image_strdup(s->img, f->link);
+	return 1;
+}
+
 static int regular_save(struct save *s, struct open_file *f, struct err *e)
 {
+	int64_t deleted = COLUMN_NULL;
 	struct regular_row *row;
 	struct stat st;
 	char *path;
@@ -70,7 +97,7 @@ static int regular_save(struct save *s, struct open_file *f, struct err *e)
 
 	if (regular_refuse(s, f))
 		return 0;
-	r = path_save(s, f, &path, e);
+	r = f->st.st_nlink ? path_save(s, f, &path, e) : nameless_save(s, f, &path, &deleted, e);
 	if (r <= 0)
 		return r;
 	if (fstat(f->own, &st) < 0)
@@ -78,7 +105,7 @@ static int regular_save(struct save *s, struct open_file *f, struct err *e)
 	row = image_add(s->img, &regular_table);
 	*row = (struct regular_row){
 		.file = f->id, .path = path, .size = st.st_size, .inode = (int64_t)st.st_ino,
-		.mtime_ns = st.st_mtim.tv_sec * 1000000000L + st.st_mtim.tv_nsec,
+		.mtime_ns = st.st_mtim.tv_sec * 1000000000L + st.st_mtim.tv_nsec, .deleted_file = deleted,
 	};
 	return 0;
 }
@@ -90,7 +117,13 @@ static const struct regular_row *row_of(const struct restore *r, const struct fi
 
 static int regular_check(struct restore *r, const struct file_row *f, struct err *e)
 {
-	return row_of(r, f) ? 0 : err_set(e, -EBADMSG, "it is not in table regular");
+	const struct regular_row *row = row_of(r, f);
+
+	if (!row)
+		return err_set(e, -EBADMSG, "it is not in table regular");
+	if (row->deleted_file != COLUMN_NULL && !deleted_file_known(r, row->deleted_file, S_IFREG))
+		return err_set(e, -EBADMSG, "there is no deleted file %ld", row->deleted_file);
+	return 0;
 }
 
 static int regular_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
@@ -98,8 +131,12 @@ static int regular_open(struct restore *r, const struct file_row *f, int *ret_fd
 	const struct regular_row *row = row_of(r, f);
 	_cleanup_fd_ int fd = -1;
 	struct stat st;
-	int ret = path_open(f, row->path, S_IFREG, &fd, e);
+	int ret = 0;
 
+	if (row->deleted_file == COLUMN_NULL)
+		ret = path_open(f, row->path, S_IFREG, &fd, e);
+	else
+		ret = fd = deleted_file_open(r, row->deleted_file, f->file, path_flags(f), e);
 	if (ret < 0)
 		return ret;
 	if (fstat(fd, &st) < 0)

@@ -93,7 +93,7 @@ int shmem_save_object(struct save *s, const struct shmem_object *o, int64_t *ret
 	row = row_get(s, o->kind, ipc_ns, (int64_t)o->ino, &is_new);
 	row->size = st.st_size;
 	*ret = row->shmem;
-	if (!is_new || is_sysv)
+	if (!is_new || is_sysv || strcmp(o->kind, "file") == 0)
 		return 0;
 	row->mode = st.st_mode & 07777;
 	row->uid = st.st_uid;
@@ -164,7 +164,8 @@ static int shmem_check(struct restore *r, struct err *e)
 	const struct shmem_row *row;
 
 	image_for_each(row, r->img, &shmem_table)
-		if (!is_kind(row, "anon") && !is_kind(row, "sysv") && !(is_kind(row, "memfd") && row->name))
+		if (!is_kind(row, "anon") && !is_kind(row, "sysv") && !is_kind(row, "file") &&
+		    !(is_kind(row, "memfd") && row->name))
 			return err_set(e, -EBADMSG, "shared memory object %ld: kind '%s' is not known or it has no name",
 				       row->shmem, row->kind);
 	image_for_each(run, r->img, &shmem_run_table) {
@@ -235,26 +236,31 @@ static int anon_make(struct restore *r, const struct shmem_row *row, int *ret, s
 	return err;
 }
 
-static int memfd_make(struct restore *r, const struct shmem_row *row, int *ret, struct err *e)
+int shmem_fill(struct restore *r, const struct shmem_row *row, int fd, struct err *e)
 {
 	size_t len = PAGE_ALIGN((size_t)row->size);
 	void *at;
 	int err;
 
+	if (len == 0)
+		return 0;
+	at = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return err_sys(e, "map %zu bytes of shared memory", len);
+	err = shmem_restore_runs(r, row->shmem, at, e);
+	munmap(at, len);
+	return err;
+}
+
+static int memfd_make(struct restore *r, const struct shmem_row *row, int *ret, struct err *e)
+{
 	*ret = memfd_create(row->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (*ret < 0)
 		return err_sys(e, "memfd_create(%s)", row->name);
 	if (ftruncate(*ret, row->size) < 0 || fchmod(*ret, (mode_t)row->mode) < 0 ||
 	    fchown(*ret, (uid_t)row->uid, (gid_t)row->gid) < 0)
 		return err_sys(e, "set size, mode and owner of memfd %s", row->name);
-	if (len == 0)
-		return 0;
-	at = mmap(NULL, len, PROT_READ, MAP_SHARED, *ret, 0);
-	if (at == MAP_FAILED)
-		return err_sys(e, "map memfd %s", row->name);
-	err = shmem_restore_runs(r, row->shmem, at, e);
-	munmap(at, len);
-	return err;
+	return shmem_fill(r, row, *ret, e);
 }
 
 static int shmem_restore(struct restore *r, struct err *e)
@@ -265,7 +271,7 @@ static int shmem_restore(struct restore *r, struct err *e)
 		_cleanup_fd_ int fd = -1;
 		int ret;
 
-		if (is_kind(row, "sysv"))
+		if (is_kind(row, "sysv") || is_kind(row, "file"))
 			continue;
 		ret = is_kind(row, "anon") ? anon_make(r, row, &fd, e) : memfd_make(r, row, &fd, e);
 		if (ret < 0)

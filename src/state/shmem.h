@@ -9,7 +9,7 @@
 
 struct shmem_row {
 	int64_t shmem;		/* dense from 0 */
-	char *kind;		/* "anon", "memfd", "sysv" */
+	char *kind;		/* "anon", "memfd", "sysv"; "file": contents of one, see deleted_file.h */
 	int64_t ipc_ns;		/* sysv: its namespace; COLUMN_NULL: the host's */
 	int64_t inode;		/* sysv: its shmid */
 	int64_t size;		/* bytes */
@@ -45,6 +45,8 @@ int shmem_save_sysv(struct save *s, struct live_process *p, int shmid, int64_t s
 const struct shmem_row *shmem_find(const struct image *img, int64_t shmem);
 /* cpt's descriptor of an anon or memfd object, kept with the restore; negative errno. */
 int shmem_fd(struct restore *r, int64_t shmem, bool writable, struct err *e);
+/* Install the pages of an object in @fd, a fresh memfd or file of a tmpfs of its size. Those of kind "file": once. */
+int shmem_fill(struct restore *r, const struct shmem_row *row, int fd, struct err *e);
 /*
  * Install the object's pages through a shared mapping of the whole object in
  * cpt itself that nobody has touched. For SysV segments, which sysv_shm.c makes.

@@ -302,7 +302,7 @@ static int object_visit(struct live *l, const struct shmem_object *o, object_fn 
 	len = PAGE_ALIGN((size_t)st.st_size);
 	if (len == 0)
 		return 0;
-	/* With access it would be filled, holes and all: cpt's memory is locked (mlockall(2)), what it will map is, too. */
+	/* With access it would be filled, holes and all: what cpt maps is locked by now (mlockall(2)). */
 	at = mmap(NULL, len, PROT_NONE, MAP_SHARED, o->fd, 0);
 	if (at == MAP_FAILED)
 		return err_sys(e, "map %s", o->link);
@@ -382,6 +382,17 @@ int memory_save(struct save *s, struct err *e)
 			return err_in(e, "task %d (%s)", p->pid, p->comm);
 	}
 	return objects_visit(s->live, object_save, s, e);
+}
+
+int memory_save_contents(struct save *s, int fd, int64_t *ret_shmem, struct err *e)
+{
+	struct shmem_object o = { .kind = "file", .link = (char *)"contents of a file", .fd = fd };
+	struct sync_figures nobody = { 0 };
+
+	/* Inodes of different tmpfs may have one number: each gets another here. */
+	image_rows(s->img, &shmem_table, &o.ino);
+	return object_visit(s->live, &o, object_sync, s->written ?: &nobody, e) ?:
+	       object_visit(s->live, &o, object_save, s, e) ?: shmem_save_object(s, &o, ret_shmem, e);
 }
 
 void memory_count(const struct image *img, int64_t *pages, int64_t *runs)

@@ -29,6 +29,7 @@ struct mapped_file_row {
 	int64_t size, mtime_ns;
 	int64_t writable;	/* 0/1: a shared mapping may be written to */
 	int64_t relied_on;	/* 0/1: private mappings rely on its contents, which must not change */
+	int64_t deleted_file;	/* COLUMN_NULL: it had a name */
 };
 extern const struct table mapped_file_table;
 

@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include "base/util.h"
+#include "state/deleted_file.h"
 #include "state/file.h"
 #include "state/live_parts.h"
 
@@ -88,7 +89,8 @@ static inline void world_kill(struct world *w)
 static inline int world_restore(struct world *w)
 {
 	w->restore = (struct restore){ .img = w->save.img, .cgroup_fd = -1 };
-	return files_check(&w->restore, &w->err) ?: files_restore(&w->restore, &w->err) ?:
+	return deleted_file_kind.check(&w->restore, &w->err) ?: files_check(&w->restore, &w->err) ?:
+	       deleted_file_kind.restore_container(&w->restore, &w->err) ?: files_restore(&w->restore, &w->err) ?:
 	       files_connect(&w->restore, &w->err) ?: files_finish(&w->restore, &w->err);
 }
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -87,16 +88,106 @@ static void test_changed_files(void **state)
 	restore_after(shorten, -ESTALE);
 }
 
-static void make_removed(void)
+/* Bytes would need a swap volume: those without a name are empty here. */
+static void make_nameless(void)
 {
-	make_file();
+	struct timespec times[2] = { { 7, 8 }, { -5, 6 } };
+
+	umask(0);
+	expect(open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600) == 3 && open(path, O_RDONLY) == 4);
+	expect(ftruncate(3, 12345) == 0 && lseek(4, 99, SEEK_SET) == 99 && open(path, O_PATH) == 5);
+	expect(rename(path, "/tmp/cpt-file-moved") == 0 && close(creat("/tmp/cpt-file-over", 0600)) == 0);
+	expect(rename("/tmp/cpt-file-over", "/tmp/cpt-file-moved") == 0 && unlink("/tmp/cpt-file-moved") == 0);
+	expect(fchmod(3, 04751) == 0 && futimens(3, times) == 0 && flock(4, LOCK_SH) == 0);
+	expect(open(dir, O_TMPFILE | O_WRONLY | O_APPEND, 0640) == 6 && ftruncate(6, 1L << 40) == 0);
+	expect(open("/proc/self/fd/6", O_RDONLY) == 7);
+	expect(mkdir(path, 0712) == 0 && open(path, O_RDONLY | O_DIRECTORY) == 8 && rmdir(path) == 0);
+}
+
+static void test_nameless(void **state)
+{
+	struct stat st, other;
+	struct world w;
+	char c;
+
+	(void)state;
+	unlink(path);
+	world_turn(&w, make_nameless);
+	assert_int_equal(fstat(world_fd(&w, 3), &st), 0);
+	assert_int_equal(st.st_nlink, 0);
+	assert_int_equal(st.st_size, 12345);
+	assert_int_equal(st.st_mode, S_IFREG | 04751);
+	assert_int_equal(st.st_mtim.tv_sec, -5);
+	assert_int_equal(st.st_mtim.tv_nsec, 6);
+	for (int fd = 4; fd < 6; fd++) {
+		assert_int_equal(fstat(world_fd(&w, fd), &other), 0);
+		assert_int_equal(other.st_ino, st.st_ino);
+	}
+	assert_int_equal(fcntl(world_fd(&w, 5), F_GETFL) & ~O_LARGEFILE, O_PATH);
+	assert_int_equal(lseek(world_fd(&w, 4), 0, SEEK_CUR), 99);
+	assert_int_equal(write(world_fd(&w, 3), "x", 1), 1);
+	assert_int_equal(pread(world_fd(&w, 4), &c, 1, 12345), 1);
+	assert_int_equal(linkat(world_fd(&w, 3), "", AT_FDCWD, path, AT_EMPTY_PATH), -1);
+	/* What O_TMPFILE made can be given a name, and is one file with the other that has it open. */
+	assert_int_equal(fcntl(world_fd(&w, 6), F_GETFL) & (O_TMPFILE | O_ACCMODE | O_APPEND), O_TMPFILE | O_WRONLY | O_APPEND);
+	assert_int_equal(linkat(world_fd(&w, 6), "", AT_FDCWD, path, AT_EMPTY_PATH), 0);
+	assert_int_equal(fstat(world_fd(&w, 7), &st), 0);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(st.st_size, 1L << 40);
+	assert_int_equal(st.st_mode, S_IFREG | 0640);
+	assert_int_equal(fstat(world_fd(&w, 8), &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0712);
+	assert_int_equal(faccessat(world_fd(&w, 8), "..", F_OK, 0), 0);
+	assert_int_equal(mkdirat(world_fd(&w, 8), "x", 0700), -1);
+	world_end(&w);
 	unlink(path);
 }
 
-static void make_replaced(void)
+/* The name it was opened by is gone, another in the same directory leads to it. */
+static void make_linked(void)
+{
+	char other[80];
+
+	snprintf(other, sizeof(other), "%s/other", dir);
+	make_file();
+	expect(link(path, other) == 0 && unlink(path) == 0);
+	expect(open(dir, O_TMPFILE | O_RDWR, 0600) == 6 && linkat(6, "", AT_FDCWD, path, AT_EMPTY_PATH) == 0);
+}
+
+static void test_linked(void **state)
+{
+	struct stat st, open_st;
+	char other[80];
+	struct world w;
+
+	(void)state;
+	unlink(path);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	world_turn(&w, make_linked);
+	assert_int_equal(stat(other, &st), 0);
+	assert_int_equal(fstat(world_fd(&w, 3), &open_st), 0);
+	assert_int_equal(st.st_ino, open_st.st_ino);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(fstat(world_fd(&w, 6), &open_st), 0);
+	assert_int_equal(st.st_ino, open_st.st_ino);
+	world_end(&w);
+	unlink(other);
+	unlink(path);
+}
+
+static void make_linked_elsewhere(void)
+{
+	char other[80];
+
+	snprintf(other, sizeof(other), "%s-elsewhere", dir);
+	make_file();
+	expect(link(path, other) == 0 && unlink(path) == 0);
+}
+
+static void make_leased(void)
 {
 	make_file();
-	expect(unlink(path) == 0 && close(creat(path, 0600)) == 0);
+	expect(fcntl(3, F_SETLEASE, F_WRLCK) == 0 && unlink(path) == 0);
 }
 
 static void make_proc(void)
@@ -167,8 +258,8 @@ static void make_connection(void)
 static void test_refusals(void **state)
 {
 	(void)state;
-	world_refused(make_removed, "removed or replaced");
-	world_refused(make_replaced, "removed or replaced");
+	world_refused(make_linked_elsewhere, "removed or replaced");
+	world_refused(make_leased, "lease");
 	world_refused(make_proc, "procfs");
 	world_refused(make_path_of_pipe, "does not lead to it");
 	world_refused(make_terminal, "never been opened");
@@ -312,7 +403,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	char other[80];
+
 	(void)state;
+	snprintf(other, sizeof(other), "%s-elsewhere", dir);
+	unlink(other);
 	unlink(path);
 	return rmdir(dir);
 }
@@ -320,7 +415,8 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_regular), cmocka_unit_test(test_changed_files), cmocka_unit_test(test_path_only), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_regular), cmocka_unit_test(test_changed_files), cmocka_unit_test(test_path_only), cmocka_unit_test(test_nameless),
+		cmocka_unit_test(test_linked), cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_tcp), cmocka_unit_test(test_tcp_port_taken),
 		cmocka_unit_test(test_batch_of_descriptors),
 	};
