@@ -471,10 +471,7 @@ void catalog_free_rows(const struct table *t, void *rows, size_t nr)
 
 /* ---- images ------------------------------------------------------------------- */
 
-/*
- * `ORDER BY` the primary key, or as they were added where that has none: the order in which rows are loaded.
- * @keys takes a table and gives the columns of its key; it is prepared once for all tables.
- */
+/* The order of loading: by primary key, or as they were added. @keys takes a table, gives the columns of its key. */
 static int add_order(struct catalog *c, sqlite3_stmt *keys, const struct table *t, sqlite3_str *sql, struct err *e)
 {
 	int nr = 0, step;
@@ -484,14 +481,11 @@ static int add_order(struct catalog *c, sqlite3_stmt *keys, const struct table *
 		sqlite3_str_appendf(sql, "%s\"%w\"", nr++ ? ", " : " ORDER BY ", sqlite3_column_text(keys, 0));
 	if (step == SQLITE_DONE && nr == 0)
 		sqlite3_str_appendall(sql, " ORDER BY rowid");
-	if (step != SQLITE_DONE)
-		return fail(c, e, t->name);
-	sqlite3_reset(keys);
-	return 0;
+	return step == SQLITE_DONE ? sqlite3_reset(keys) : fail(c, e, t->name);
 }
 
-static int load_table(struct catalog *c, sqlite3_stmt *keys, const struct table *t, const char *id, struct image *img,
-		      struct err *e)
+static int load_table(struct catalog *c, sqlite3_stmt *keys, const struct table *t, const char *id,
+		      struct image *img, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
 	_cleanup_sqlite_ char *sql = NULL;
