@@ -84,7 +84,9 @@ static void save_begin(struct job *j, bool frozen)
 	size_t nr;
 	const struct table *const *tables = kind_tables(&nr);
 
-	j->save = (struct save){ .live = &j->live, .frozen = frozen, .img = image_new(tables, nr), .written = &j->written };
+	j->save = (struct save){
+		.live = &j->live, .frozen = frozen, .img = image_new(tables, nr), .written = &j->written,
+	};
 }
 
 static int survey(struct job *j, struct err *e)
@@ -153,8 +155,8 @@ static int save_frozen(struct job *j, struct err *e)
 
 	save_begin(j, true);
 	/* Memory before footholds: what runs in a thread may touch its memory (rseq); after all memfds are known. */
-	r = files_look(&j->save, e) ?: memory_sync(&j->live, &j->written, e) ?: memory_save(&j->save, e) ?: open_footholds(&j->live, e) ?:
-	    save_all(&j->save, e) ?: refuse_if_any(j, e);
+	r = files_look(&j->save, e) ?: memory_sync(&j->live, &j->written, e) ?: memory_save(&j->save, e) ?:
+	    open_footholds(&j->live, e) ?: save_all(&j->save, e) ?: refuse_if_any(j, e);
 	if (r < 0)
 		return r;
 	r = volume_snapshot_take(j->store, &j->volume, j->thin_id, e);
