@@ -78,7 +78,7 @@ kernel-check: setup ## each patch applies, builds and passes checkpatch
 
 # ---- testing -----------------------------------------------------------------
 
-.PHONY: check check-unit check-vm check-debug
+.PHONY: check check-unit check-vm check-long check-debug
 check: setup ## every test
 	@scripts/check
 
@@ -89,6 +89,11 @@ check-unit: setup ## unit tests: no privileges, seconds
 check-vm: kernel ## kernel selftests and live programs in the VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
 	@scripts/check-vm --timeout 2600
+
+check-long: kernel ## live programs in every mode
+	@$(MAKE) -s -j$$(nproc) all $(live_tests)
+	@CPT_LIVE_MODES='host-kill ns-kill host-again ns-again' scripts/check-vm --timeout 10000 -- \
+		live=1/4 live=2/4 live=3/4 live=4/4
 
 check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
