@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include "state/process.h"
 #include "state/registers.h"
 
@@ -35,6 +37,32 @@ static const struct table registers_table = TABLE("registers", struct registers_
 _Static_assert(sizeof(struct user_regs_struct) == offsetof(struct registers_row, xstate) - 8,
 	       "registers_row follows struct user_regs_struct");
 
+/*
+ * A call that was interrupted before (by a signal without a handler, a stop,
+ * an earlier snapshot) goes on as restart_syscall(2), for which the kernel
+ * remembers what it was; the snapshot can't. Its arguments are still in their
+ * registers, and its number is in the program: "mov $nr, %eax; syscall" is how
+ * libraries make calls. What looks otherwise ends with EINTR at a restore.
+ */
+static int64_t restarted_call(const struct live_thread *t)
+{
+	static const uint16_t calls[] = { SYS_nanosleep, SYS_clock_nanosleep, SYS_poll, SYS_futex };
+	const struct user_regs_struct *regs = &t->tracee.regs;
+	unsigned char code[7];
+	struct iovec here = { code, sizeof(code) };
+	struct iovec there = { (void *)(uintptr_t)(regs->rip - sizeof(code)), sizeof(code) };
+	uint32_t nr;
+
+	if (process_vm_readv(t->tid, &here, 1, &there, 1, 0) != sizeof(code) || code[0] != 0xb8 ||
+	    code[5] != 0x0f || code[6] != 0x05)
+		return SYS_restart_syscall;
+	memcpy(&nr, code + 1, sizeof(nr));
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (calls[i] == nr)
+			return nr;
+	return SYS_restart_syscall;
+}
+
 static int registers_save(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
 {
 	_cleanup_free_ void *xstate = NULL;
@@ -55,6 +83,8 @@ static int registers_save(struct save *s, struct live_process *p, struct live_th
 	row = image_add(s->img, &registers_table);
 	row->thread = t->tid;
 	memcpy(&row->r15, &t->tracee.regs, sizeof(t->tracee.regs));
+	if (row->orig_rax == SYS_restart_syscall && row->rax == -ERESTART_RESTARTBLOCK)
+		row->orig_rax = restarted_call(t);
 	row->xstate = image_blob(s->img, xstate, len);
 	return 0;
 }

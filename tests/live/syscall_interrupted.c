@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,7 +25,8 @@ static int never[2];	/* a pipe that nothing comes from */
 static int later[2];	/* this one has a byte in the end */
 static int pair[2];	/* as have these sockets */
 static volatile int inside, returned;
-static uint32_t futex_word, never_word;
+static uint32_t futex_word;
+static sem_t never_posted;
 
 /* What a call that waits for good has to return when what it waits for happens: @expected. */
 struct waiter {
@@ -63,11 +65,14 @@ static long futex_wait(void)
 	return syscall(SYS_futex, &futex_word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 }
 
+/* FUTEX_WAIT_BITSET with a timeout, as the C library makes it. */
 static long futex_timeout(void)
 {
-	struct timespec rest = { REST, 0 };
+	struct timespec at;
 
-	return syscall(SYS_futex, &never_word, FUTEX_WAIT_PRIVATE, 0, &rest, NULL, 0);
+	clock_gettime(CLOCK_REALTIME, &at);
+	at.tv_sec += REST;
+	return sem_timedwait(&never_posted, &at);
 }
 
 static long poll_timeout(void)
@@ -120,7 +125,7 @@ static struct waiter waiters[] = {
 	{ .what = "read() of a pipe", .call = read_pipe, .expected = 1 },
 	{ .what = "recv()", .call = receive, .expected = 1 },
 	{ .what = "futex(WAIT)", .call = futex_wait, .expected = 0 },
-	{ .what = "futex(WAIT) with a timeout", .call = futex_timeout, .expected = -1, .expected_errno = ETIMEDOUT, .timed = true },
+	{ .what = "sem_timedwait()", .call = futex_timeout, .expected = -1, .expected_errno = ETIMEDOUT, .timed = true },
 	{ .what = "poll()", .call = poll_timeout, .expected = 0, .timed = true },
 	{ .what = "ppoll()", .call = ppoll_timeout, .expected = 0, .timed = true },
 	{ .what = "select()", .call = select_timeout, .expected = 0, .timed = true },
