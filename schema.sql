@@ -617,6 +617,19 @@ CREATE TABLE path_handle (
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
+-- Files and directories of procfs that are about a process of the container.
+CREATE TABLE proc_file (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	mount TEXT NOT NULL,		-- path of the procfs
+	pid_ns INTEGER,			-- that it shows (namespace.namespace); NULL: the host's
+	process INTEGER NOT NULL,	-- whose it is
+	in_task INTEGER NOT NULL,	-- 1: below task/ of its leading thread
+	name TEXT NOT NULL,		-- below that; '': the directory itself
+	format INTEGER NOT NULL,	-- S_IF*
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
 -- Devices without state of their own: null, zero, random...
 CREATE TABLE device (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
@@ -1071,7 +1084,7 @@ SELECT parent_snapshot, 'container', cgroup FROM pin WHERE parent_snapshot IS NO
 
 -- Every descriptor of every process and what it refers to.
 CREATE VIEW open_file AS
-SELECT p.snapshot_id, p.process, p.comm, d.fd, f.kind, coalesce(r.path, c.path, v.path, h.path, '') AS what, f.pos,
+SELECT p.snapshot_id, p.process, p.comm, d.fd, f.kind, coalesce(r.path, c.path, v.path, h.path, m.name, '') AS what, f.pos,
 	f.file
 FROM process p
 JOIN fd d ON d.snapshot_id = p.snapshot_id AND d.files = p.process
@@ -1079,4 +1092,5 @@ JOIN file f ON f.snapshot_id = p.snapshot_id AND f.file = d.file
 LEFT JOIN regular r ON r.snapshot_id = p.snapshot_id AND r.file = f.file
 LEFT JOIN directory c ON c.snapshot_id = p.snapshot_id AND c.file = f.file
 LEFT JOIN device v ON v.snapshot_id = p.snapshot_id AND v.file = f.file
-LEFT JOIN path_handle h ON h.snapshot_id = p.snapshot_id AND h.file = f.file;
+LEFT JOIN path_handle h ON h.snapshot_id = p.snapshot_id AND h.file = f.file
+LEFT JOIN proc_file m ON m.snapshot_id = p.snapshot_id AND m.file = f.file;

@@ -95,6 +95,29 @@ static int make_memory(struct restore *r, struct err *e)
 	return memory_restore_done(r, e);
 }
 
+/* ---- places ------------------------------------------------------------- */
+
+static int make_places_of(struct restore *r, struct new_process *p, struct err *e)
+{
+	_cleanup_batch_ struct batch *b = batch_new();
+
+	for (size_t i = 0; kinds[i]; i++) {
+		int ret = kinds[i]->restore_place ? kinds[i]->restore_place(r, p, b, e) : 0;
+
+		if (ret < 0)
+			return err_in(e, "%s", kinds[i]->name);
+	}
+	return batch_length(b) ? remote_run(p->remote, &p->threads[0].tracee, b, e) : 0;
+}
+
+static int make_places(struct restore *r, struct err *e)
+{
+	for (size_t i = 0; i < r->nr_processes; i++)
+		if (make_places_of(r, &r->processes[i], e) < 0)
+			return in_process(&r->processes[i], e);
+	return files_restore_late(r, e);
+}
+
 /* ---- tasks -------------------------------------------------------------- */
 
 static int make_process(struct restore *r, struct new_process *p, struct err *e)
@@ -201,8 +224,8 @@ static void reap(void)
 
 static int build(struct restore *r, struct err *e)
 {
-	int ret = make_objects(r, e) ?: process_restore_tree(r, e) ?: make_memory(r, e) ?: make_tasks(r, e) ?:
-		  seal(r, e) ?: let_go(r, e);
+	int ret = make_objects(r, e) ?: process_restore_tree(r, e) ?: make_memory(r, e) ?: make_places(r, e) ?:
+		  make_tasks(r, e) ?: seal(r, e) ?: let_go(r, e);
 
 	if (ret < 0) {
 		cgroup_kill(r->cgroup, &ERR_INIT);

@@ -9,6 +9,7 @@
  *  objects  namespaces, IPC objects, open files: cpt makes them
  *  tree     all processes forked with their ids, parked, stopped
  *  memory   each address space exchanged for the recorded one, runs installed
+ *  places   what only processes can mount, and the files in there
  *  tasks    descriptors, signals, timers...: one batch a process, then threads
  *           and one batch a thread
  *  seal     footholds removed, masks and registers set

@@ -6,6 +6,7 @@
 #include "state/deleted_file.h"
 #include "state/file_kinds.h"
 #include "state/path.h"
+#include "state/proc_file.h"
 
 struct directory_row {
 	int64_t file;
@@ -33,10 +34,10 @@ static int directory_save(struct save *s, struct open_file *f, struct err *e)
 	char name[256], link[32], *path;
 	int r;
 
-	/* /proc itself is as good as any; /proc/<pid> is gone with its process. */
-	if (fstatfs(f->own, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && f->st.st_ino != 1) {
+	/* /proc/<pid> is of another kind. */
+	if (fstatfs(f->own, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && proc_file_mount(f) < 0) {
 		save_refuse(s, f->process, open_file_name(f, name), "close it",
-			    "it is a directory of procfs, which describes running processes");
+			    "it is a directory of a part of procfs that is mounted by itself");
 		return 0;
 	}
 	/* Some file systems don't count the links of directories, and say 1. */

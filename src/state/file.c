@@ -256,7 +256,17 @@ int files_restore(struct restore *r, struct err *e)
 	for (size_t i = 0; i < r->nr_files; i++)
 		r->file_fds[i] = -1;
 	image_for_each(f, r->img, &file_table)
-		if (file_open(r, f, e) < 0)
+		if (!kind_named(f->kind)->late && file_open(r, f, e) < 0)
+			return in_file(f, e);
+	return 0;
+}
+
+int files_restore_late(struct restore *r, struct err *e)
+{
+	const struct file_row *f;
+
+	image_for_each(f, r->img, &file_table)
+		if (kind_named(f->kind)->late && file_open(r, f, e) < 0)
 			return in_file(f, e);
 	return 0;
 }

@@ -40,7 +40,8 @@ extern const struct kind fd_kind;	/* saves rows of both, restores the descriptor
 
 /* Find the open files of a stopped container that no task has; before its memory is saved. Called by the engine. */
 int files_look(struct save *s, struct err *e);
-/* Save every open file once through its kind; open all anew as cpt's own. Called by the engine. */
+/* Save every open file once through its kind; open all anew as cpt's own, late ones last. Called by the engine. */
 int files_save(struct save *s, struct err *e);
 int files_restore(struct restore *r, struct err *e);
+int files_restore_late(struct restore *r, struct err *e);
 int files_connect(struct restore *r, struct err *e);

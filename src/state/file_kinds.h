@@ -3,6 +3,7 @@
 #pragma once
 #include "state/file.h"
 
+extern const struct file_kind proc_file_kind;
 extern const struct file_kind path_handle_kind;
 extern const struct file_kind regular_kind;
 extern const struct file_kind directory_kind;

@@ -86,6 +86,8 @@ struct kind {
 	int (*check)(struct restore *r, struct err *e);
 	/* Before any task exists; cpt itself acts. */
 	int (*restore_container)(struct restore *r, struct err *e);
+	/* In each process, when all are there with their memory, before files that need them are opened. */
+	int (*restore_place)(struct restore *r, struct new_process *p, struct batch *b, struct err *e);
 	/* In each process, in the order of kinds.c. */
 	int (*restore_process)(struct restore *r, struct new_process *p, struct batch *b, struct err *e);
 	/* In each thread, the leader included, after restore_process and after all threads exist. */
@@ -100,6 +102,7 @@ struct kind {
 struct file_kind {
 	const char *name;
 	const struct table *const *tables;
+	bool late;		/* opened when all processes are there (their memory too), not before */
 	/* Does @f belong to this kind? The first match in kinds.c order counts. */
 	bool (*match)(const struct open_file *f);
 	/* Of a stopped container, before anything else is saved: find open files that no task has, but @f holds

@@ -46,6 +46,7 @@ const struct kind *const kinds[] = {
  * look like regular files, terminals like other devices.
  */
 const struct file_kind *const file_kinds[] = {
+	&proc_file_kind,
 	&path_handle_kind,
 	&memfd_kind,
 	&mqueue_file_kind,

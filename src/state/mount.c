@@ -384,5 +384,5 @@ const struct kind mount_kind = {
 	.save_process = mount_save,
 	.check = mount_check,
 	.restore_container = mount_restore,
-	.restore_process = proc_restore,
+	.restore_place = proc_restore,
 };

@@ -7,6 +7,7 @@
 #include "state/deleted_file.h"
 #include "state/file_kinds.h"
 #include "state/path.h"
+#include "state/proc_file.h"
 
 struct path_handle_row {
 	int64_t file;
@@ -37,10 +38,10 @@ static int path_handle_save(struct save *s, struct open_file *f, struct err *e)
 	struct statfs fs;
 	int r;
 
-	/* /proc itself is as good as any; /proc/<pid> is gone with its process. */
-	if (fstatfs(f->own, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && f->st.st_ino != 1) {
+	/* /proc/<pid> is of another kind. */
+	if (fstatfs(f->own, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && proc_file_mount(f) < 0) {
 		save_refuse(s, f->process, open_file_name(f, name), "close it",
-			    "it is a place in procfs, which describes running processes");
+			    "it is a place in a part of procfs that is mounted by itself");
 		return 0;
 	}
 	if (f->st.st_nlink == 0 && f->link[0] == '/' && (format == S_IFREG || format == S_IFDIR)) {

@@ -12,6 +12,7 @@
 #include "state/deleted_file.h"
 #include "state/file_kinds.h"
 #include "state/path.h"
+#include "state/proc_file.h"
 
 struct regular_row {
 	int64_t file;
@@ -38,15 +39,17 @@ static bool regular_match(const struct open_file *f)
 }
 
 /* File systems whose files mean another thing to every process, or are gone with the container. */
-static const char *odd_file_system(int fd, const char **advice)
+static const char *odd_file_system(const struct open_file *f, const char **advice)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) < 0)
+	if (fstatfs(f->own, &fs) < 0)
 		return NULL;
 	*advice = "close it; open it anew each time it is read";
 	switch (fs.f_type) {
-	case PROC_SUPER_MAGIC: return "it is a file of procfs, which describes running processes";
+	/* Those about processes are of another kind, if it is seen whom they are about. */
+	case PROC_SUPER_MAGIC:
+		return proc_file_mount(f) < 0 ? "it is a file of a part of procfs that is mounted by itself" : NULL;
 	case CGROUP2_SUPER_MAGIC:
 	case CGROUP_SUPER_MAGIC: return "it is a file of a cgroup, which a restored container may not have";
 	case HUGETLBFS_MAGIC: *advice = "use a file of tmpfs"; return "it is made of hugetlb pages";
@@ -56,7 +59,7 @@ static const char *odd_file_system(int fd, const char **advice)
 
 static bool regular_refuse(struct save *s, struct open_file *f)
 {
-	const char *advice, *why = odd_file_system(f->own, &advice);
+	const char *advice, *why = odd_file_system(f, &advice);
 	char name[256];
 
 	if (why)

@@ -192,7 +192,7 @@ static void make_leased(void)
 
 static void make_proc(void)
 {
-	expect(open("/proc/self/status", O_RDONLY) == 3);
+	expect(open("/proc/1/status", O_RDONLY) == 3);
 }
 
 static void make_path_only(void)
@@ -224,6 +224,11 @@ static void test_path_only(void **state)
 	unlink(path);
 	restore_after_of(make_path_only, remove_file, -ENOENT);
 	restore_after_of(make_path_only, make_directory, -EINVAL);
+}
+
+static void make_fdinfo(void)
+{
+	expect(open("/proc/self/fdinfo/0", O_RDONLY) == 3);
 }
 
 static void make_terminal(void)
@@ -260,7 +265,8 @@ static void test_refusals(void **state)
 	(void)state;
 	world_refused(make_linked_elsewhere, "removed or replaced");
 	world_refused(make_leased, "lease");
-	world_refused(make_proc, "procfs");
+	world_refused(make_proc, "process 1, which is not in the container");
+	world_refused(make_fdinfo, "descriptor");
 	world_refused(make_path_of_pipe, "does not lead to it");
 	world_refused(make_terminal, "never been opened");
 	world_refused(make_unknown, "kind");
