@@ -7,8 +7,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include "state/deleted_file.h"
 #include "state/namespace.h"
 #include "state/vma.h"
@@ -71,6 +73,21 @@ static int stat_as(const struct live_process *p, int64_t mount_ns, const char *p
 	return fstatat(p->proc_fd, below_root, st, 0) < 0 ? -errno : 0;
 }
 
+/*
+ * A file of a lower layer of an overlay keeps its own link when it is deleted
+ * or replaced in the overlay (ovl_getattr(), fs/overlayfs/inode.c). Nobody can
+ * write to it there, so that what it has now is what it will have.
+ */
+static bool is_covered_in_overlay(const struct live_process *p, const char *link, const char *path)
+{
+	_cleanup_fd_ int fd = openat(p->proc_fd, link, O_PATH | O_CLOEXEC);
+	const char *end = strrchr(path, ' ');
+	struct statfs fs;
+
+	return fd >= 0 && end && strcmp(end, " (deleted)") == 0 && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
 static struct mapped_file_row *row_find(const struct save *s, const char *path, int64_t mount_ns,
 					const struct stat *st)
 {
@@ -105,7 +122,7 @@ int mapped_file_save(struct save *s, struct live_process *p, const char *link, c
 				    "it is neither memory nor a regular file");
 			return 0;
 		}
-		if (mapped.st_nlink == 0) {
+		if (mapped.st_nlink == 0 || (!writable && is_covered_in_overlay(p, link, path))) {
 			r = deleted_file_save(s, p, link, path, object, &deleted, e);
 			if (r < 0 || deleted == COLUMN_NULL)
 				return r;
