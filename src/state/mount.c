@@ -65,8 +65,9 @@ bool mount_info_parse(const char *line, size_t len, struct mount_info *m)
 	if (dash < 6 || dash + 3 >= nr)
 		return false;
 	*m = (struct mount_info){
-		.root = unescape(fields[3], lens[3]), .point = unescape(fields[4], lens[4]),
-		.options = unescape(fields[5], lens[5]), .type = unescape(fields[dash + 1], lens[dash + 1]),
+		.device = unescape(fields[2], lens[2]), .root = unescape(fields[3], lens[3]),
+		.point = unescape(fields[4], lens[4]), .options = unescape(fields[5], lens[5]),
+		.type = unescape(fields[dash + 1], lens[dash + 1]),
 		.source = unescape(fields[dash + 2], lens[dash + 2]),
 		.fs_options = unescape(fields[dash + 3], lens[dash + 3]),
 	};
@@ -81,6 +82,7 @@ void mount_info_clear(struct mount_info *m)
 	free(m->source);
 	free(m->options);
 	free(m->fs_options);
+	free(m->device);
 }
 
 struct mounts {
@@ -110,11 +112,13 @@ static int mounts_read(int proc_fd, const char *path, struct mounts *m)
 	return r;
 }
 
-static bool mounts_have(const struct mounts *m, const char *point, const char *type, const char *root)
+/* @device NULL: whatever it is now. */
+static bool mounts_have(const struct mounts *m, const char *point, const char *type, const char *root,
+			const char *device)
 {
 	for (size_t i = 0; i < m->nr; i++)
 		if (strcmp(m->list[i].point, point) == 0 && strcmp(m->list[i].type, type) == 0 &&
-		    strcmp(m->list[i].root, root) == 0)
+		    strcmp(m->list[i].root, root) == 0 && (!device || strcmp(m->list[i].device, device) == 0))
 			return true;
 	return false;
 }
@@ -228,7 +232,7 @@ static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struc
 			ns, (int64_t)i, image_strdup(s->img, m->point), image_strdup(s->img, m->root),
 			image_strdup(s->img, m->type), image_strdup(s->img, m->source),
 			image_strdup(s->img, m->options), image_strdup(s->img, m->fs_options),
-			mounts_have(&host, m->point, m->type, m->root), COLUMN_NULL,
+			mounts_have(&host, m->point, m->type, m->root, m->device), COLUMN_NULL,
 		};
 
 		if (strcmp(m->type, "proc") == 0 && !is_covered)
@@ -322,7 +326,7 @@ static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
 	if (ret < 0)
 		return err_ret(e, ret, "read /proc/thread-self/mountinfo");
 	image_for_each(row, r->img, &mount_table)
-		if (row->mount_ns == ns && row->host && !mounts_have(&now, row->point, row->type, row->root))
+		if (row->mount_ns == ns && row->host && !mounts_have(&now, row->point, row->type, row->root, NULL))
 			ret = err_set(e, -ENOENT, "this host has no mount of %s at %s, which the snapshot needs",
 				      row->type, row->point);
 	for (size_t i = now.nr; ret == 0 && i-- > 0; )

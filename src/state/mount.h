@@ -21,6 +21,7 @@ extern const struct kind mount_kind;
 /* One line of /proc/<pid>/mountinfo (proc(5)). Strings are fresh, see mount_info_clear(). */
 struct mount_info {
 	char *point, *root, *type, *source, *options, *fs_options;
+	char *device;		/* "8:1": tells file systems apart, but for one boot only */
 };
 bool mount_info_parse(const char *line, size_t len, struct mount_info *m);
 void mount_info_clear(struct mount_info *m);
