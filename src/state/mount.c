@@ -190,17 +190,6 @@ static bool is_kernel_fs(const char *type)
 	       strcmp(type, "devpts") == 0;
 }
 
-/* Each mount of devpts is an instance with terminals of its own; a copy of the host's shows the host's. */
-static bool is_own_devpts(const struct live_process *p, const struct mount_info *m)
-{
-	struct stat theirs, host;
-	char path[4200];
-
-	snprintf(path, sizeof(path), "root%s", m->point);
-	return strcmp(m->type, "devpts") == 0 && strcmp(m->root, "/") == 0 && fstatat(p->proc_fd, path, &theirs, 0) == 0 &&
-	       (stat(m->point, &host) < 0 || host.st_dev != theirs.st_dev);
-}
-
 static void refuse_foreign(struct save *s, struct live_process *p, const struct mount_info *m, bool is_covered)
 {
 	char object[300];
@@ -237,8 +226,8 @@ static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struc
 
 		if (strcmp(m->type, "proc") == 0 && !is_covered)
 			row.pid_ns = proc_pid_ns(s, p, m, ns);
-		/* A proc or devpts of the container's own over the host's is the container's. */
-		if (row.pid_ns != COLUMN_NULL || (!is_covered && is_own_devpts(p, m)))
+		/* A proc of an inner pid namespace shows another one after a restore, wherever it was mounted. */
+		if (row.pid_ns != COLUMN_NULL)
 			row.host = 0;
 		if (!row.host)
 			refuse_foreign(s, p, m, is_covered);
