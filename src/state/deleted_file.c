@@ -252,6 +252,19 @@ int deleted_file_save(struct save *s, struct live_process *p, const char *link, 
 	return r ?: row_make(s, p, link, &st, image_strdup(s->img, directory), mount_ns, ret, e);
 }
 
+int deleted_file_save_open(struct save *s, struct open_file *f, char **ret_path, int64_t *ret, struct err *e)
+{
+	char name[256], link[32];
+	int r;
+
+	snprintf(link, sizeof(link), "fd/%d", f->fd);
+	r = deleted_file_save(s, f->process, link, f->link, open_file_name(f, name), ret, e);
+	if (r < 0 || *ret == COLUMN_NULL)
+		return r;
+	*ret_path = image_strdup(s->img, f->link);
+	return 1;
+}
+
 void deleted_file_set_maker(struct save *s, int64_t id, int64_t file)
 {
 	struct deleted_file_row *row = image_find(s->img, &deleted_file_table,

@@ -16,6 +16,8 @@
  */
 int deleted_file_save(struct save *s, struct live_process *p, const char *link, const char *shown,
 		      const char *object, int64_t *ret, struct err *e);
+/* The same of an open file: 1 with its path as /proc shows it; 0 where the other says COLUMN_NULL. */
+int deleted_file_save_open(struct save *s, struct open_file *f, char **ret_path, int64_t *ret, struct err *e);
 /* File @file is the open file that O_TMPFILE made it through: F_GETFL tells. */
 void deleted_file_set_maker(struct save *s, int64_t id, int64_t file);
 

@@ -31,7 +31,7 @@ static int directory_save(struct save *s, struct open_file *f, struct err *e)
 	struct directory_row *row;
 	int64_t deleted = COLUMN_NULL;
 	struct statfs fs;
-	char name[256], link[32], *path;
+	char name[256], *path;
 	int r;
 
 	/* /proc/<pid> is of another kind. */
@@ -41,17 +41,9 @@ static int directory_save(struct save *s, struct open_file *f, struct err *e)
 		return 0;
 	}
 	/* Some file systems don't count the links of directories, and say 1. */
-	if (f->st.st_nlink == 0) {
-		snprintf(link, sizeof(link), "fd/%d", f->fd);
-		r = deleted_file_save(s, f->process, link, f->link, open_file_name(f, name), &deleted, e);
-		if (r < 0 || deleted == COLUMN_NULL)
-			return r;
-		path = image_strdup(s->img, f->link);
-	} else {
-		r = path_save(s, f, &path, e);
-		if (r <= 0)
-			return r;
-	}
+	r = f->st.st_nlink ? path_save(s, f, &path, e) : deleted_file_save_open(s, f, &path, &deleted, e);
+	if (r <= 0)
+		return r;
 	row = image_add(s->img, &directory_table);
 	*row = (struct directory_row){ f->id, path, deleted };
 	return 0;

@@ -34,7 +34,7 @@ static int path_handle_save(struct save *s, struct open_file *f, struct err *e)
 	mode_t format = f->st.st_mode & S_IFMT;
 	int64_t deleted = COLUMN_NULL;
 	struct path_handle_row *row;
-	char name[256], link[32], *path;
+	char name[256], *path;
 	struct statfs fs;
 	int r;
 
@@ -44,17 +44,12 @@ static int path_handle_save(struct save *s, struct open_file *f, struct err *e)
 			    "it is a place in a part of procfs that is mounted by itself");
 		return 0;
 	}
-	if (f->st.st_nlink == 0 && f->link[0] == '/' && (format == S_IFREG || format == S_IFDIR)) {
-		snprintf(link, sizeof(link), "fd/%d", f->fd);
-		r = deleted_file_save(s, f->process, link, f->link, open_file_name(f, name), &deleted, e);
-		if (r < 0 || deleted == COLUMN_NULL)
-			return r;
-		path = image_strdup(s->img, f->link);
-	} else {
+	if (f->st.st_nlink == 0 && f->link[0] == '/' && (format == S_IFREG || format == S_IFDIR))
+		r = deleted_file_save_open(s, f, &path, &deleted, e);
+	else
 		r = path_save(s, f, &path, e);
-		if (r <= 0)
-			return r;
-	}
+	if (r <= 0)
+		return r;
 	row = image_add(s->img, &path_handle_table);
 	*row = (struct path_handle_row){ f->id, path, format, deleted };
 	return 0;

@@ -70,24 +70,19 @@ static bool regular_refuse(struct save *s, struct open_file *f)
 /* 1: saved, @ret_path as /proc shows it; 0: refused. */
 static int nameless_save(struct save *s, struct open_file *f, char **ret_path, int64_t *ret, struct err *e)
 {
-	char name[256], link[32];
+	char name[256];
 	int r;
 
-	open_file_name(f, name);
 	/* Reading it would need an open file of cpt's own, for which the lease would be broken. */
 	if (text_field(f->fdinfo, "lock") && strstr(f->fdinfo, "LEASE")) {
-		save_refuse(s, f->process, name, "give the lease up before the snapshot",
+		save_refuse(s, f->process, open_file_name(f, name), "give the lease up before the snapshot",
 			    "it was deleted and there is a lease of it");
 		return 0;
 	}
-	snprintf(link, sizeof(link), "fd/%d", f->fd);
-	r = deleted_file_save(s, f->process, link, f->link, name, ret, e);
-	if (r < 0 || *ret == COLUMN_NULL)
-		return r;
-	if ((f->flags & O_TMPFILE) == O_TMPFILE)
+	r = deleted_file_save_open(s, f, ret_path, ret, e);
+	if (r > 0 && (f->flags & O_TMPFILE) == O_TMPFILE)
 		deleted_file_set_maker(s, *ret, f->id);
-	*ret_path = image_strdup(s->img, f->link);
-	return 1;
+	return r;
 }
 
 static int regular_save(struct save *s, struct open_file *f, struct err *e)
