@@ -61,3 +61,29 @@ const char *inet_text(const struct inet_address *a, char buf[static 80])
 	snprintf(buf, 80, a->address && strchr(a->address, ':') ? "[%s]:%ld" : "%s:%ld", a->address ?: "?", a->port);
 	return buf;
 }
+
+int inet_bind(int fd, int family, const struct inet_address *a, struct err *e)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+	char text[80];
+
+	if (!a->address)
+		return 0;
+	if (inet_sockaddr(family, a, &addr, &len, e) < 0)
+		return e->code;
+	return bind(fd, (struct sockaddr *)&addr, len) < 0 ? err_sys(e, "bind to %s", inet_text(a, text)) : 0;
+}
+
+int inet_connect(int fd, int family, const struct inet_address *a, struct err *e)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+	char text[80];
+
+	if (!a->address)
+		return 0;
+	if (inet_sockaddr(family, a, &addr, &len, e) < 0)
+		return e->code;
+	return connect(fd, (struct sockaddr *)&addr, len) < 0 ? err_sys(e, "connect to %s", inet_text(a, text)) : 0;
+}

@@ -220,18 +220,8 @@ static int raw_bind(const ROW *row, int family, int fd, struct err *e)
 	/* A raw socket has its protocol for a port, which is not to be bound to. */
 	struct inet_address own = { row->address, row->type == SOCK_RAW ? 0 : row->port, row->scope };
 	struct inet_address peer = { row->peer_address, row->type == SOCK_RAW ? 0 : row->peer_port, row->peer_scope };
-	struct sockaddr_storage addr;
-	socklen_t len;
-	char text[80];
 
-	if (own.address && (inet_sockaddr(family, &own, &addr, &len, e) < 0 ||
-			    (bind(fd, (struct sockaddr *)&addr, len) < 0 && err_sys(e, "bind to %s", inet_text(&own, text)) < 0)))
-		return e->code;
-	if (peer.address && (inet_sockaddr(family, &peer, &addr, &len, e) < 0 ||
-			     (connect(fd, (struct sockaddr *)&addr, len) < 0 &&
-			      err_sys(e, "connect to %s", inet_text(&peer, text)) < 0)))
-		return e->code;
-	return 0;
+	return inet_bind(fd, family, &own, e) ?: inet_connect(fd, family, &peer, e);
 }
 
 static int raw_socket_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)

@@ -108,25 +108,11 @@ static int udp_bind(const ROW *row, int family, int fd, struct err *e)
 {
 	struct inet_address own = { row->address, row->port, row->scope };
 	struct inet_address peer = { row->peer_address, row->peer_port, row->peer_scope };
-	struct sockaddr_storage addr;
-	socklen_t len;
-	char text[80];
+	int ret = inet_bind(fd, family, &own, e);
 
-	if (own.address) {
-		if (inet_sockaddr(family, &own, &addr, &len, e) < 0)
-			return e->code;
-		if (bind(fd, (struct sockaddr *)&addr, len) < 0) {
-			err_sys(e, "bind to %s", inet_text(&own, text));
-			return err_advise(e, "`ss -lunp` shows who has the port");
-		}
-	}
-	if (peer.address) {
-		if (inet_sockaddr(family, &peer, &addr, &len, e) < 0)
-			return e->code;
-		if (connect(fd, (struct sockaddr *)&addr, len) < 0)
-			return err_sys(e, "connect to %s", inet_text(&peer, text));
-	}
-	return 0;
+	if (ret < 0 && ret != -EBADMSG)
+		err_advise(e, "`ss -lunp` shows who has the port");
+	return ret ?: inet_connect(fd, family, &peer, e);
 }
 
 static int udp_socket_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
