@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include "live.h"
@@ -115,6 +118,16 @@ void live_skip(const char *fmt, ...)
 
 	va_start(args, fmt);
 	finish("skip", 0, fmt, args);
+}
+
+void live_lo_up(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		live_skip("the interface lo can't be brought up");
+	close(fd);
 }
 
 void live_fail_at(const char *file, int line, const char *condition)

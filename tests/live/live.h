@@ -22,6 +22,8 @@ void live_ready(void);
 void live_refused(const char *text);
 /* Does it run in namespaces of its own? */
 bool live_in_namespaces(void);
+/* The loopback interface is up, or the test is skipped. */
+void live_lo_up(void);
 /* The last word; children still there are left to whoever runs the test. Any process may call live_fail(). */
 void live_pass(void) __attribute__((noreturn));
 void live_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -8,20 +8,9 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "live.h"
-
-static void lo_up(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		live_skip("the interface lo can't be brought up");
-	close(fd);
-}
 
 int main(int argc, char **argv)
 {
@@ -40,7 +29,7 @@ int main(int argc, char **argv)
 	unsigned char buf[256];
 
 	live_setup(argc, argv);
-	lo_up();
+	live_lo_up();
 	packet = socket(AF_PACKET, SOCK_DGRAM, 0);
 	fresh = socket(AF_PACKET, SOCK_RAW, 0);
 	a.sll_ifindex = req.mr_ifindex = (int)if_nametoindex("lo");

@@ -2,26 +2,14 @@
 /* Raw sockets, with an ICMP filter and connected, of IPv6 with a checksum; a ping socket keeps its identifier. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "live.h"
 
 #define SOL_RAW_ 255
 #define ICMP_FILTER_ 1
-
-static void lo_up(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		live_skip("the interface lo can't be brought up");
-	close(fd);
-}
 
 int main(int argc, char **argv)
 {
@@ -34,7 +22,7 @@ int main(int argc, char **argv)
 	socklen_t len = sizeof(id);
 
 	live_setup(argc, argv);
-	lo_up();
+	live_lo_up();
 	raw = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	live_check(raw >= 0 && setsockopt(raw, SOL_RAW_, ICMP_FILTER_, &filter, sizeof(filter)) == 0);
 	live_check(connect(raw, (struct sockaddr *)&a, sizeof(a)) == 0);

@@ -3,12 +3,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/in6.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "live.h"
@@ -42,16 +40,6 @@ static const struct number {
 };
 
 #define NR (sizeof(numbers) / sizeof(numbers[0]))
-
-static void lo_up(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		live_skip("the interface lo can't be brought up");
-	close(fd);
-}
 
 static int get(int fd, int level, int option)
 {
@@ -101,7 +89,7 @@ int main(int argc, char **argv)
 	char name[16], c;
 
 	live_setup(argc, argv);
-	lo_up();
+	live_lo_up();
 	for (size_t i = 0; i < NR; i++) {
 		const struct number *n = &numbers[i];
 

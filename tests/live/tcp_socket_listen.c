@@ -3,8 +3,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/ioctl.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,16 +22,6 @@ static void set(int fd, int level, int name, int v)
 	live_check(setsockopt(fd, level, name, &v, sizeof(v)) == 0);
 }
 
-static void lo_up(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		live_skip("the interface lo can't be brought up");
-	close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -43,7 +31,7 @@ int main(int argc, char **argv)
 	char c;
 
 	live_setup(argc, argv);
-	lo_up();
+	live_lo_up();
 	v4 = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	set(v4, SOL_SOCKET, SO_REUSEADDR, 1);
 	set(v4, SOL_SOCKET, SO_KEEPALIVE, 1);

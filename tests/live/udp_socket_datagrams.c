@@ -6,10 +6,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "live.h"
@@ -19,16 +17,6 @@ union address {
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 };
-
-static void lo_up(void)
-{
-	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		live_skip("the interface lo can't be brought up");
-	close(fd);
-}
 
 static int bound(int family, const char *address, union address *ret)
 {
@@ -107,7 +95,7 @@ int main(int argc, char **argv)
 	char buf[32];
 
 	live_setup(argc, argv);
-	lo_up();
+	live_lo_up();
 	receiver = bound(AF_INET, "0.0.0.0", &any);
 	from = bound(AF_INET, "127.0.0.1", &sender);
 	closed = bound(AF_INET, "127.0.0.9", &to);

@@ -33,6 +33,13 @@ struct world {
 	struct err err;
 };
 
+/* In the child: what is not so ends it. */
+static inline void expect(int what)
+{
+	if (!what)
+		_exit(1);
+}
+
 static inline void world_child(void (*setup)(void))
 {
 	int null = open("/dev/null", O_RDWR);

@@ -14,12 +14,6 @@
 static char dir[] = "/tmp/cpt-file.XXXXXX";
 static char path[64];
 
-static void expect(int what)
-{
-	if (!what)
-		_exit(1);
-}
-
 static void make_file(void)
 {
 	expect(open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600) == 3 && write(3, "0123456789", 10) == 10);

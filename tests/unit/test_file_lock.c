@@ -43,12 +43,6 @@ static void test_lines(void **state)
 	assert_false(lock_info_parse("", &l));
 }
 
-static void expect(int what)
-{
-	if (!what)
-		_exit(1);
-}
-
 static void lock_range(int fd, int cmd, short type, off_t start, off_t len)
 {
 	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };

@@ -12,12 +12,6 @@
 #include <netinet/udp.h>
 #include <sys/socket.h>
 
-static void expect(int what)
-{
-	if (!what)
-		_exit(1);
-}
-
 struct number {
 	int type, level, option, value, expected;
 };

@@ -19,12 +19,6 @@ static struct sockaddr_un path_name(const char *name)
 	return a;
 }
 
-static void expect(int what)
-{
-	if (!what)
-		_exit(1);
-}
-
 union control {
 	struct cmsghdr head;
 	char space[CMSG_SPACE(4 * sizeof(int))];

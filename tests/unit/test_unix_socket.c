@@ -16,12 +16,6 @@ static struct sockaddr_un path_name(const char *name)
 	return a;
 }
 
-static void expect(int what)
-{
-	if (!what)
-		_exit(1);
-}
-
 static void make_stream(void)
 {
 	int p[2], on = 1, size = 30000;
