@@ -16,16 +16,12 @@
 
 /* ---- attach, detach ------------------------------------------------------- */
 
-/* Attach without stopping. A seccomp filter would judge remote calls too, so have it look away. */
+/* Attach without stopping. */
 static int tracee_attach(struct tracee *t, pid_t tid, struct err *e)
 {
 	char label[48];
 
 	*t = (struct tracee){ .tid = tid };
-	if (trace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS | PTRACE_O_SUSPEND_SECCOMP) == 0)
-		return 0;
-	/* It takes CAP_SYS_ADMIN, CONFIG_CHECKPOINT_RESTORE, and no filter on cpt itself. */
-	t->filtered = true;
 	if (trace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) == 0)
 		return 0;
 	t->tid = 0;
@@ -36,10 +32,25 @@ static int tracee_attach(struct tracee *t, pid_t tid, struct err *e)
 	return task_is_gone(tid) ? task_ended(tid, e) : e->code;
 }
 
+/*
+ * A seccomp filter would judge remote calls too, so have it look away; but only now that the thread makes none of
+ * its own any more. It takes CAP_SYS_ADMIN, CONFIG_CHECKPOINT_RESTORE, and no filter on cpt itself.
+ */
+static int tracee_suspend_seccomp(struct tracee *t, struct err *e)
+{
+	uint64_t options = TRACE_OPTIONS | PTRACE_O_SUSPEND_SECCOMP;
+
+	t->filtered = trace(PTRACE_SETOPTIONS, t->tid, 0, options) < 0;
+	if (!t->filtered || errno != ESRCH)
+		return 0;
+	return trace_do(PTRACE_SETOPTIONS, t->tid, 0, options, "suspending the seccomp filters", e);
+}
+
 /* Of a thread that is in a STOP_TRAP. */
 static int tracee_take(struct tracee *t, const struct stop *stop, struct err *e)
 {
-	int r = trace_do(PTRACE_GETREGS, t->tid, 0, (uint64_t)&t->regs, "reading the registers", e);
+	int r = trace_do(PTRACE_GETREGS, t->tid, 0, (uint64_t)&t->regs, "reading the registers", e) ?:
+		tracee_suspend_seccomp(t, e);
 
 	t->group_stopped = stop->signal != SIGTRAP;
 	return r ?: interrupted_settle(t, e);

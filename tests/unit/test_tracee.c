@@ -955,6 +955,45 @@ static void test_seccomp(void **state)
 	target_kill(&target);
 }
 
+/* Counts how often it got away with a call that its filter forbids. */
+static void forbidden(struct shared *shm)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOANO),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { ARRAY_SIZE(code), code };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		_exit(1);
+	shm->step = 1;
+	while (!shm->go)
+		if (syscall(SYS_getppid) >= 0)
+			shm->value[0]++;
+}
+
+/* Its own calls are judged at any time, also on the way to a stop and from one. */
+static void test_seccomp_never_away(void **state)
+{
+	struct target target = target_start(forbidden);
+	struct err e = ERR_INIT;
+	struct tracee t;
+
+	(void)state;
+	wait_step(&target, 1);
+	for (int i = 0; i < 300; i++) {
+		assert_ok(tracee_seize(&t, target.pid, &e), &e);
+		let_go(&t);
+	}
+	use_and_let_go(target.pid);
+	assert_int_equal(target.shm->value[0], 0);
+	target.shm->go = 1;
+	target_join(&target);
+}
+
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
 #endif
@@ -1246,6 +1285,7 @@ int main(void)
 		cmocka_unit_test(test_registers_stay),
 		cmocka_unit_test(test_sequences_are_aborted),
 		cmocka_unit_test(test_seccomp),
+		cmocka_unit_test(test_seccomp_never_away),
 		cmocka_unit_test(test_syscall_user_dispatch),
 		cmocka_unit_test(test_32_bit_code_is_refused),
 		cmocka_unit_test(test_vfork_parent_is_named),
