@@ -31,7 +31,16 @@ static int seize(pid_t pid, struct err *e)
 	return 0;
 }
 
-static int test_ptrace(struct err *e)
+static int suspend_seccomp(pid_t pid, struct err *e)
+{
+	if (seize(pid, e) < 0)
+		return e->code;
+	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_SUSPEND_SECCOMP) < 0)
+		return err_sys(e, "ptrace(PTRACE_SETOPTIONS, PTRACE_O_SUSPEND_SECCOMP) of an own child");
+	return 0;
+}
+
+static int with_child(int (*test)(pid_t pid, struct err *e), struct err *e)
 {
 	pid_t pid = fork();
 	int r;
@@ -41,10 +50,20 @@ static int test_ptrace(struct err *e)
 	if (pid == 0)
 		for (;;)
 			pause();
-	r = seize(pid, e);
+	r = test(pid, e);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, __WALL);
 	return r;
+}
+
+static int test_ptrace(struct err *e)
+{
+	return with_child(seize, e);
+}
+
+static int test_seccomp(struct err *e)
+{
+	return with_child(suspend_seccomp, e);
 }
 
 static int test_pidfd_getfd(struct err *e)
@@ -185,6 +204,7 @@ static int test_cgroup(struct err *e)
 
 const struct feature host_features[] = {
 	{ "ptrace", test_ptrace, true, "no container can be stopped", "run cpt as root, outside of seccomp filters" },
+	{ "ptrace seccomp", test_seccomp, false, "tasks with seccomp filters can't be saved", RESTORE_CONFIG },
 	{ "pidfd_getfd", test_pidfd_getfd, true, "open files can't be looked at", "Linux 5.6 or newer" },
 	{ "kcmp", test_kcmp, true, "what tasks share can't be told", "a kernel with CONFIG_KCMP" },
 	{ "map_files", test_map_files, true, "mapped files can't be told", RESTORE_CONFIG },
