@@ -245,6 +245,26 @@ CREATE TABLE credentials (
 	PRIMARY KEY (snapshot_id, thread)
 ) STRICT, WITHOUT ROWID;
 
+-- Which system calls a thread may make (seccomp(2)). Threads that may make any have no row.
+CREATE TABLE seccomp (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,
+	mode INTEGER NOT NULL,		-- 1: read, write, exit and sigreturn (strict); 2: what its filters allow
+	filter INTEGER,			-- seccomp_filter.filter: the last that was set; NULL: strict
+	speculation INTEGER NOT NULL,	-- 1: it may speculate past stores, though it has filters (SPEC_ALLOW)
+	PRIMARY KEY (snapshot_id, thread)
+) STRICT, WITHOUT ROWID;
+
+-- Filters of system calls. Equal ones on top of equal ones are one row, whoever has them.
+CREATE TABLE seccomp_filter (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	filter INTEGER NOT NULL,
+	previous INTEGER,		-- seccomp_filter.filter: the one that was there before; NULL: it is the first
+	program BLOB NOT NULL,		-- struct sock_filter, one after the other (classic BPF)
+	log INTEGER NOT NULL,		-- 1: SECCOMP_FILTER_FLAG_LOG
+	PRIMARY KEY (snapshot_id, filter)
+) STRICT, WITHOUT ROWID;
+
 -- Resource limits.
 CREATE TABLE rlimit (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

@@ -2,7 +2,9 @@
 /* Threads held by ptrace, see tracee.h. Facts: ptrace(2), kernel/ptrace.c, kernel/signal.c. */
 #include <elf.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/ptrace.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -202,5 +204,31 @@ int tracee_set_regs(struct tracee *t, const struct user_regs_struct *regs, struc
 		return r;
 	t->regs = *regs;
 	t->regs_changed = false;
+	return 0;
+}
+
+/* ---- seccomp filters ------------------------------------------------------ */
+
+int tracee_get_filter(const struct tracee *t, size_t index, void **ret, size_t *ret_len, bool *ret_log, struct err *e)
+{
+	struct seccomp_metadata metadata = { .filter_off = index };
+	_cleanup_free_ struct sock_filter *code = NULL;
+	/* With no room it only gives the number of instructions. get_nth_filter() counts from the oldest one. */
+	long nr = trace(PTRACE_SECCOMP_GET_FILTER, t->tid, index, 0);
+
+	if (nr < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (nr >= 0) {
+		code = xcalloc((size_t)nr + 1, sizeof(*code));
+		nr = trace(PTRACE_SECCOMP_GET_FILTER, t->tid, index, (uint64_t)code);
+	}
+	if (nr < 0)
+		return err_sys(e, "reading seccomp filter %zu of task %d", index, t->tid);
+	if (trace_do(PTRACE_SECCOMP_GET_METADATA, t->tid, sizeof(metadata), (uint64_t)&metadata,
+		     "reading the flags of a seccomp filter", e) < 0)
+		return e->code;
+	*ret_log = metadata.flags & SECCOMP_FILTER_FLAG_LOG;
+	*ret_len = (size_t)nr * sizeof(*code);
+	*ret = take_ptr(code);
 	return 0;
 }

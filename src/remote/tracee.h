@@ -67,3 +67,10 @@ int tracee_set_xstate(const struct tracee *t, const void *xstate, size_t len, st
 int tracee_get_sigmask(const struct tracee *t, uint64_t *ret, struct err *e);
 int tracee_set_sigmask(const struct tracee *t, uint64_t mask, struct err *e);
 int tracee_set_regs(struct tracee *t, const struct user_regs_struct *regs, struct err *e);
+
+/*
+ * A seccomp filter of the thread, the oldest of them first: its struct
+ * sock_filter[], which the caller frees, and whether it logs what it forbids.
+ * -ENOENT: it has no more than @index.
+ */
+int tracee_get_filter(const struct tracee *t, size_t index, void **ret, size_t *ret_len, bool *ret_log, struct err *e);

@@ -87,9 +87,6 @@ static int credentials_save(struct save *s, struct live_process *p, struct live_
 	r = read_file_at(p->proc_fd, path, &status, NULL);
 	if (r < 0)
 		return s->frozen ? err_ret(e, r, "read /proc/%d/%s", p->pid, path) : 0;
-	if (text_number(status, "Seccomp", 10, 0) != 0)
-		save_refuse(s, p, "its seccomp filter", "run it without seccomp",
-			    "thread %d has one, and cpt can't restore seccomp yet", t->tid);
 	if (!s->frozen)
 		return 0;
 	r = credentials_parse(status, s, &row);

@@ -103,6 +103,9 @@ static void refuse_unknown(struct save *s, struct open_file *f)
 	open_file_name(f, name);
 	if (S_ISSOCK(f->st.st_mode))
 		save_refuse(s, f->process, name, "close it", "cpt can't save sockets of this family or type");
+	else if (strcmp(f->link, "anon_inode:seccomp notify") == 0)
+		save_refuse(s, f->process, name, "run it without a supervisor of system calls",
+			    "cpt can't save who asks it about system calls (SECCOMP_RET_USER_NOTIF)");
 	else
 		save_refuse(s, f->process, name, "close it", "cpt can't save files of this kind");
 }

@@ -37,6 +37,7 @@ const struct kind *const kinds[] = {
 	&scheduling_kind,
 	&rlimit_kind,
 	&stopped_kind,	/* late: it is to find all pending signals */
+	&seccomp_kind,	/* before credentials: a filter can be set with rights that its process gave up later */
 	&credentials_kind,
 	NULL,
 };

@@ -4,6 +4,7 @@
 #include "state/kind.h"
 
 extern const struct kind credentials_kind;	/* uids, gids, capabilities, securebits, dumpable */
+extern const struct kind seccomp_kind;		/* which system calls it may make */
 extern const struct kind rlimit_kind;		/* resource limits */
 extern const struct kind scheduling_kind;	/* policy, nice, affinity, oom_score_adj, personality */
 extern const struct kind timer_kind;		/* interval timers */
