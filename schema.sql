@@ -58,6 +58,15 @@ CREATE TABLE snapshot (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX snapshot_parent ON snapshot (parent);
 
+-- What a snapshot consists of: how many rows each table below has for it. A
+-- restore reads only the tables named here, and finds when rows are missing.
+CREATE TABLE snapshot_table (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE,
+	noun TEXT NOT NULL,		-- the table
+	rows INTEGER NOT NULL CHECK (rows > 0),
+	PRIMARY KEY (snapshot_id, noun)
+) STRICT, WITHOUT ROWID;
+
 -- Containers that are bound to a swap volume now.
 CREATE TABLE pin (
 	cgroup TEXT NOT NULL PRIMARY KEY,	-- path below the cgroup2 mount

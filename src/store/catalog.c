@@ -7,21 +7,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <string.h>
 #include "base/util.h"
 #include "schema_sql.h"
 #include "store/catalog.h"
 #include "store/catalog_rows.h"
 #include "store/catalog_schema.h"
+#include "store/catalog_sqlite.h"
 
 #define APPLICATION_ID 0x63707431	/* schema.sql */
 #define BUSY_MS 60000			/* how long to wait for another cpt's transaction */
-
-struct catalog {
-	sqlite3 *db;
-	char *path;
-};
 
 const struct catalog_schema catalog_schema = { .sql = schema_sql, .version = 1 };
 
@@ -46,7 +41,7 @@ static int errno_of(int sqlite_code)
 	}
 }
 
-static int fail(struct catalog *c, struct err *e, const char *what)
+int catalog_fail(struct catalog *c, struct err *e, const char *what)
 {
 	int code = errno_of(sqlite3_errcode(c->db));
 
@@ -58,14 +53,8 @@ static int fail(struct catalog *c, struct err *e, const char *what)
 
 static int run_sql(struct catalog *c, const char *sql, const char *what, struct err *e)
 {
-	return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(c, e, what);
+	return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : catalog_fail(c, e, what);
 }
-
-static void finalize(sqlite3_stmt **stmt)
-{
-	sqlite3_finalize(*stmt);
-}
-#define _cleanup_stmt_ __attribute__((cleanup(finalize)))
 
 static void free_sqlite(char **s)
 {
@@ -73,20 +62,20 @@ static void free_sqlite(char **s)
 }
 #define _cleanup_sqlite_ __attribute__((cleanup(free_sqlite)))
 
-static int prepare(struct catalog *c, sqlite3_stmt **ret, const char *sql, struct err *e)
+int catalog_prepare(struct catalog *c, sqlite3_stmt **ret, const char *sql, struct err *e)
 {
-	return sqlite3_prepare_v2(c->db, sql, -1, ret, NULL) == SQLITE_OK ? 0 : fail(c, e, sql);
+	return sqlite3_prepare_v2(c->db, sql, -1, ret, NULL) == SQLITE_OK ? 0 : catalog_fail(c, e, sql);
 }
 
 int catalog_get_number(struct catalog *c, const char *sql, int64_t *ret, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
-	int r = prepare(c, &stmt, sql, e);
+	int r = catalog_prepare(c, &stmt, sql, e);
 
 	if (r < 0)
 		return r;
 	if (sqlite3_step(stmt) != SQLITE_ROW)
-		return fail(c, e, sql);
+		return catalog_fail(c, e, sql);
 	*ret = sqlite3_column_int64(stmt, 0);
 	return 0;
 }
@@ -94,14 +83,14 @@ int catalog_get_number(struct catalog *c, const char *sql, int64_t *ret, struct 
 int catalog_run(struct catalog *c, const char *sql, int64_t number, const char *text, const char *what, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
-	int r = prepare(c, &stmt, sql, e);
+	int r = catalog_prepare(c, &stmt, sql, e);
 
 	if (r < 0)
 		return r;
 	sqlite3_bind_int64(stmt, 1, number);	/* fails where there is no such parameter, which is fine */
 	if (text)
 		sqlite3_bind_text(stmt, 2, text, -1, SQLITE_STATIC);
-	return sqlite3_step(stmt) == SQLITE_DONE ? 0 : fail(c, e, what);
+	return sqlite3_step(stmt) == SQLITE_DONE ? 0 : catalog_fail(c, e, what);
 }
 
 bool catalog_in_transaction(struct catalog *c)
@@ -195,6 +184,13 @@ static int create_file(const char *path, struct err *e)
 	return fd < 0 ? err_sys(e, "make %s", path) : 0;
 }
 
+/* SQLite is used by one thread of cpt: no mutexes, nor statistics of memory that nobody reads; fails when it runs already. */
+static void configure_library(void)
+{
+	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int catalog_open_schema(struct catalog **ret, const char *path, bool create, const struct catalog_schema *schema,
 			struct err *e)
 {
@@ -207,8 +203,9 @@ int catalog_open_schema(struct catalog **ret, const char *path, bool create, con
 		return err_sys(e, "open catalog %s", path);
 	c = xcalloc(1, sizeof(*c));
 	c->path = xstrdup(path);
+	configure_library();
 	if (sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-		r = fail(c, e, "open");
+		r = catalog_fail(c, e, "open");
 	r = r ?: configure(c, e) ?: bring_to_version(c, create, schema, e) ?:
 	    run_sql(c, "PRAGMA foreign_keys = ON", "open", e);
 	if (r < 0)
@@ -401,7 +398,7 @@ int catalog_insert(struct catalog *c, const struct table *t, const char *verb, c
 {
 	_cleanup_sqlite_ char *sql = insert_sql(t, verb, snapshot_id);
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
-	int r = nr ? prepare(c, &stmt, sql, e) : 0;
+	int r = nr ? catalog_prepare(c, &stmt, sql, e) : 0;
 
 	for (size_t i = 0; r == 0 && i < nr; i++) {
 		const char *row = (const char *)rows + i * t->row_size;
@@ -414,7 +411,7 @@ int catalog_insert(struct catalog *c, const struct table *t, const char *verb, c
 		for (size_t j = 0; r == 0 && j < t->nr_columns; j++)
 			r = bind_column(stmt, at++, &place, &t->columns[j], row + t->columns[j].offset, e);
 		if (r == 0 && sqlite3_step(stmt) != SQLITE_DONE) {
-			r = fail(c, e, "insert");
+			r = catalog_fail(c, e, "insert");
 			err_in(e, "table %s, row %zu", t->name, i + 1);
 		}
 		sqlite3_reset(stmt);
@@ -446,7 +443,7 @@ int catalog_select(struct catalog *c, const struct table *t, const char *rest, c
 	add_columns(s, t);
 	sqlite3_str_appendf(s, " FROM \"%w\" %s", t->name, rest);
 	sql = sqlite3_str_finish(s);
-	r = prepare(c, &stmt, sql, e);
+	r = catalog_prepare(c, &stmt, sql, e);
 	if (r == 0 && text)
 		sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC);
 	while (r == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -456,7 +453,7 @@ int catalog_select(struct catalog *c, const struct table *t, const char *rest, c
 		nr++;
 	}
 	if (r == 0 && step != SQLITE_DONE)
-		r = fail(c, e, t->name);
+		r = catalog_fail(c, e, t->name);
 	*(char **)ret_rows = rows;
 	*ret_nr = nr;
 	return r;
@@ -481,120 +478,67 @@ static int add_order(struct catalog *c, sqlite3_stmt *keys, const struct table *
 		sqlite3_str_appendf(sql, "%s\"%w\"", nr++ ? ", " : " ORDER BY ", sqlite3_column_text(keys, 0));
 	if (step == SQLITE_DONE && nr == 0)
 		sqlite3_str_appendall(sql, " ORDER BY rowid");
-	return step == SQLITE_DONE ? sqlite3_reset(keys) : fail(c, e, t->name);
+	return step == SQLITE_DONE ? sqlite3_reset(keys) : catalog_fail(c, e, t->name);
 }
 
-static int load_table(struct catalog *c, sqlite3_stmt *keys, const struct table *t, const char *id,
+static int load_table(struct catalog *c, sqlite3_stmt *keys, const struct table *t, const char *id, size_t nr_rows,
 		      struct image *img, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
 	_cleanup_sqlite_ char *sql = NULL;
 	sqlite3_str *s = sqlite3_str_new(NULL);
 	int r, step = SQLITE_DONE;
+	size_t nr = 0;
 
 	sqlite3_str_appendall(s, "SELECT ");
 	add_columns(s, t);
 	sqlite3_str_appendf(s, " FROM \"%w\" WHERE snapshot_id = ?", t->name);
 	r = add_order(c, keys, t, s, e);
 	sql = sqlite3_str_finish(s);
-	r = r ?: prepare(c, &stmt, sql, e);
+	r = r ?: catalog_prepare(c, &stmt, sql, e);
 	if (r == 0)
 		sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
-	for (size_t nr = 1; r == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW; nr++)
-		r = read_row(stmt, t, nr, image_add(img, t), img, e);
+	while (r == 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+		r = read_row(stmt, t, ++nr, image_add(img, t), img, e);
 	if (r == 0 && step != SQLITE_DONE)
-		r = fail(c, e, t->name);
+		r = catalog_fail(c, e, t->name);
+	if (r == 0 && nr != nr_rows)
+		r = err_set(e, -EBADMSG, "table %s has %zu rows of it, table snapshot_table says %zu", t->name, nr, nr_rows);
 	return r;
+}
+
+static const struct table *find_table(const struct image *img, const char *name)
+{
+	size_t nr;
+	const struct table *const *tables = image_tables(img, &nr);
+
+	for (size_t i = 0; i < nr; i++)
+		if (strcmp(tables[i]->name, name) == 0)
+			return tables[i];
+	return NULL;
 }
 
 int catalog_load_image(struct catalog *c, const char *id, struct image *img, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *keys = NULL;
-	size_t nr;
-	const struct table *const *tables = image_tables(img, &nr);
+	struct snapshot_table_row *rows = NULL;
+	size_t nr = 0;
 	int r;
 
 	/* One transaction: one state of all tables, and locks are taken once instead of for each of them. */
-	r = prepare(c, &keys, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", e) ?:
+	r = catalog_prepare(c, &keys, "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", e) ?:
 	    run_sql(c, "BEGIN", "begin to read", e);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; r == 0 && i < nr; i++)
-		r = load_table(c, keys, tables[i], id, img, e);
+	/* Only what it has: to prepare a statement costs more than to read most tables. */
+	r = catalog_select(c, &snapshot_table_table, "WHERE snapshot_id = ?", id, &rows, &nr, e);
+	for (size_t i = 0; r == 0 && i < nr; i++) {
+		const struct table *t = find_table(img, rows[i].noun);
+
+		r = t ? load_table(c, keys, t, id, (size_t)rows[i].rows, img, e) :
+			err_set(e, -EBADMSG, "table snapshot_table names \"%s\", which is no table of this cpt's", rows[i].noun);
+	}
+	catalog_free_rows(&snapshot_table_table, rows, nr);
 	catalog_rollback(c);	/* nothing was written */
 	return r < 0 ? err_in(e, "snapshot %s", id) : 0;
-}
-
-/* ---- descriptions against the schema --------------------------------------------- */
-
-static const char *const type_names[] = {
-	[COLUMN_INT] = "INTEGER", [COLUMN_TEXT] = "TEXT", [COLUMN_BLOB] = "BLOB",
-};
-
-static const struct column *find_column(const struct table *t, const char *name)
-{
-	for (size_t i = 0; i < t->nr_columns; i++)
-		if (strcmp(t->columns[i].name, name) == 0)
-			return &t->columns[i];
-	return NULL;
-}
-
-/* One column of the schema: name, type, NOT NULL. */
-static int check_column(const struct table *t, int at, const char *name, const char *type, bool not_null, struct err *e)
-{
-	const struct column *col = find_column(t, name);
-
-	if (at == 0) {
-		if (strcmp(name, "snapshot_id") || strcmp(type, "TEXT") || !not_null)
-			return err_set(e, -EBADMSG, "table %s: its first column is not snapshot_id TEXT NOT NULL", t->name);
-		return 0;
-	}
-	if (!col)
-		return err_set(e, -EBADMSG, "table %s: schema.sql has column %s, its description has not", t->name, name);
-	if (strcmp(type, type_names[col->type]))
-		return err_set(e, -EBADMSG, "table %s, column %s: %s in schema.sql, %s in its description", t->name, name, type,
-			       type_names[col->type]);
-	if (not_null == col->optional)
-		return err_set(e, -EBADMSG, "table %s, column %s: %s in schema.sql, %s in its description", t->name, name,
-			       not_null ? "NOT NULL" : "may be NULL", col->optional ? "optional" : "not optional");
-	return 0;
-}
-
-static int check_number(struct catalog *c, const struct table *t, const char *sql, const char *wrong, struct err *e)
-{
-	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
-	int r = prepare(c, &stmt, sql, e);
-
-	if (r < 0)
-		return r;
-	sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC);
-	if (sqlite3_step(stmt) != SQLITE_ROW)
-		return fail(c, e, t->name);
-	return sqlite3_column_int64(stmt, 0) ? 0 : err_set(e, -EBADMSG, "table %s: %s", t->name, wrong);
-}
-
-int catalog_check_table(struct catalog *c, const struct table *t, struct err *e)
-{
-	static const char cascade[] = "SELECT count(*) FROM pragma_foreign_key_list(?) WHERE \"from\" = 'snapshot_id' "
-				      "AND \"table\" = 'snapshot' AND on_delete = 'CASCADE'";
-	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
-	size_t nr = 0;
-	int r = check_number(c, t, "SELECT count(*) FROM pragma_table_list WHERE name = ? AND schema = 'main'",
-			     "it is not in schema.sql", e) ?:
-		check_number(c, t, "SELECT strict FROM pragma_table_list WHERE name = ? AND schema = 'main'",
-			     "it is not STRICT", e) ?:
-		check_number(c, t, cascade, "its snapshot_id does not refer to snapshot with ON DELETE CASCADE", e) ?:
-		check_number(c, t, "SELECT count(*) FROM pragma_index_list(?) WHERE \"unique\"", "it has no key", e) ?:
-		prepare(c, &stmt, "SELECT name, type, \"notnull\" FROM pragma_table_info(?) ORDER BY cid", e);
-
-	if (r < 0)
-		return r;
-	sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC);
-	for (; r == 0 && sqlite3_step(stmt) == SQLITE_ROW; nr++)
-		r = check_column(t, (int)nr, (const char *)sqlite3_column_text(stmt, 0),
-				 (const char *)sqlite3_column_text(stmt, 1), sqlite3_column_int(stmt, 2), e);
-	if (r == 0 && nr != t->nr_columns + 1)
-		r = err_set(e, -EBADMSG, "table %s: %zu columns in schema.sql, %zu in its description and snapshot_id", t->name, nr,
-			    t->nr_columns);
-	return r;
 }

@@ -225,6 +225,12 @@ static const struct column snapshot_columns[] = {
 };
 static const struct table snapshot_table = TABLE("snapshot", struct snapshot_row, snapshot_columns);
 
+static const struct column snapshot_table_columns[] = {
+	TEXT_COLUMN(struct snapshot_table_row, noun, 64),
+	INT_COLUMN(struct snapshot_table_row, rows, 1, INT64_MAX),
+};
+const struct table snapshot_table_table = TABLE("snapshot_table", struct snapshot_table_row, snapshot_table_columns);
+
 static int bytes_in_use(struct catalog *c, int64_t *ret, struct err *e)
 {
 	int64_t pages, freed, size;
@@ -240,17 +246,23 @@ int catalog_add_snapshot(struct catalog *c, struct snapshot_row *s, const struct
 {
 	int64_t before = 0, after = 0;
 	const struct table *const *tables;
-	size_t nr_tables, nr;
+	_cleanup_free_ struct snapshot_table_row *counts = NULL;
+	size_t nr_tables, nr, nr_counts = 0;
 	int r;
 
 	s->catalog_bytes = 0;
 	r = bytes_in_use(c, &before, e) ?: catalog_insert(c, &snapshot_table, "INSERT", NULL, s, 1, e);
 	tables = image_tables(img, &nr_tables);
+	counts = xcalloc(nr_tables, sizeof(*counts));
 	for (size_t i = 0; r == 0 && i < nr_tables; i++) {
 		const void *rows = image_rows(img, tables[i], &nr);
 
+		if (!nr)
+			continue;
+		counts[nr_counts++] = (struct snapshot_table_row){ (char *)tables[i]->name, (int64_t)nr };
 		r = catalog_insert(c, tables[i], "INSERT", s->id, rows, nr, e);
 	}
+	r = r ?: catalog_insert(c, &snapshot_table_table, "INSERT", s->id, counts, nr_counts, e);
 	r = r ?: bytes_in_use(c, &after, e);
 	if (r < 0)
 		return r;

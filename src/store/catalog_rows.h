@@ -17,6 +17,12 @@ int catalog_insert(struct catalog *c, const struct table *t, const char *verb, c
  */
 int catalog_select(struct catalog *c, const struct table *t, const char *rest, const char *text, void *ret_rows,
 		   size_t *ret_nr, struct err *e);
+/* What snapshots consist of: schema.sql. */
+struct snapshot_table_row {
+	char *noun;
+	int64_t rows;
+};
+extern const struct table snapshot_table_table;
 void catalog_free_rows(const struct table *t, void *rows, size_t nr);
 /* Free the strings and blobs of one row. */
 void catalog_clear_row(const struct table *t, void *row);

@@ -220,6 +220,22 @@ static void test_bad_values_are_named(void **state)
 	check_tampered(*state, "UPDATE noun SET blob = zeroblob(17) WHERE noun = 1", "row 2, column blob: length 17");
 }
 
+static void test_lost_and_unknown_rows_are_found(void **state)
+{
+	char raw[1] = { 0 };
+	const struct noun_row rows[] = { { .noun = 0, .blob = { raw, 1 } }, { .noun = 1, .blob = { raw, 1 } } };
+
+	ok(add_snapshot(*state, "0123456789ab", 1, rows, 2));
+	tamper("DELETE FROM noun WHERE noun = 1");
+	assert_int_equal(load(*state, "0123456789ab"), -EBADMSG);
+	assert_non_null(strstr(e.msg, "table noun has 1 rows of it, table snapshot_table says 2"));
+	tamper("UPDATE snapshot_table SET rows = 1");
+	ok(load(*state, "0123456789ab"));
+	tamper("INSERT INTO snapshot_table SELECT id, 'setting', 1 FROM snapshot");
+	assert_int_equal(load(*state, "0123456789ab"), -EBADMSG);
+	assert_non_null(strstr(e.msg, "table snapshot_table names \"setting\""));
+}
+
 static void test_rows_go_with_their_snapshot(void **state)
 {
 	const struct noun_row row = { .noun = 1, .number = COLUMN_NULL };
@@ -542,7 +558,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_rows_come_back_in_key_order), CASE(test_snapshot_row_comes_back),
 		CASE(test_size_of_a_snapshot_is_noted), CASE(test_value_out_of_range_is_not_stored),
-		CASE(test_bad_values_are_named), CASE(test_rows_go_with_their_snapshot), CASE(test_prefix_lookup),
+		CASE(test_bad_values_are_named), CASE(test_lost_and_unknown_rows_are_found),
+		CASE(test_rows_go_with_their_snapshot), CASE(test_prefix_lookup),
 		CASE(test_removing_a_parent_leaves_the_child), CASE(test_thin_id_is_never_lost), CASE(test_thin_ids_wrap),
 		CASE(test_pin_is_replaced_and_goes_with_its_volume), CASE(test_volume_of_a_snapshot_can_not_go_first),
 		CASE(test_rollback_leaves_nothing), CASE(test_file_is_private), CASE(test_files_that_are_no_catalogs),
