@@ -236,16 +236,20 @@ static int build(struct restore *r, struct err *e)
 	return ret;
 }
 
-static int restore_into(struct store *store, const struct snapshot_row *snapshot, struct restore *r, struct err *e)
+/* Takes @clone. */
+static int restore_into(struct store *store, const struct snapshot_row *snapshot, struct volume_clone *clone,
+			struct restore *r, struct err *e)
 {
 	struct swap_volume volume;
 	bool made = false;
 	int ret;
 
 	ret = cgroup_create_empty(r->cgroup, &made, e);
-	if (ret < 0)
+	if (ret < 0) {
+		volume_clone_abandon(clone);
 		return ret;
-	ret = volume_clone(store, snapshot->thin_id, &volume, e);
+	}
+	ret = volume_clone_finish(clone, &volume, e);
 	if (ret == 0) {
 		ret = pin_cgroup_to(store, r->cgroup, &volume, snapshot->id, e);
 		if (ret == 0) {
@@ -269,13 +273,16 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 	const struct table *const *tables = kind_tables(&nr_tables);
 	_cleanup_image_ struct image *img = image_new(tables, nr_tables);
 	struct restore r = { .img = img, .cgroup = options->cgroup ?: snapshot->cgroup, .cgroup_fd = -1 };
+	struct volume_clone *clone = NULL;
 	uint64_t begun = now_ns();
 	int ret;
 
 	raise_file_limit();	/* each file is made by cpt; the limits of tasks are their own */
-	ret = catalog_load_image(store_catalog(store), snapshot->id, img, e) ?: plan(&r, e);
+	ret = options->dry_run ? 0 : volume_clone_begin(store, snapshot->thin_id, &clone, e);
+	ret = ret ?: catalog_load_image(store_catalog(store), snapshot->id, img, e) ?: plan(&r, e);
 	if (ret == 0 && !options->dry_run)
-		ret = restore_into(store, snapshot, &r, e);
+		ret = restore_into(store, snapshot, take_ptr(clone), &r, e);
+	volume_clone_abandon(clone);
 	if (ret == 0)
 		*ret_figures = (struct restore_figures){
 			.total_ns = now_ns() - begun, .tasks = (size_t)snapshot->tasks,

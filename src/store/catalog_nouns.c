@@ -69,7 +69,15 @@ int catalog_add_volume(struct catalog *c, const struct volume_row *v, struct err
 		.created_ns = v->created_ns,
 	};
 
-	return catalog_insert(c, &volume_table, "INSERT", NULL, &record, 1, e) ?: catalog_release_thin_id(c, v->thin_id, e);
+	bool own = !catalog_in_transaction(c);
+	int r = own ? catalog_begin(c, e) : 0;
+
+	r = r ?: catalog_insert(c, &volume_table, "INSERT", NULL, &record, 1, e) ?: catalog_release_thin_id(c, v->thin_id, e);
+	if (r == 0 && own)
+		r = catalog_commit(c, e);
+	if (r < 0 && own)
+		catalog_rollback(c);
+	return r;
 }
 
 static const char remember_volume[] = "INSERT INTO unfinished (thin_id) SELECT thin_id FROM volume WHERE thin_id = ?1";

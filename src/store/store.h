@@ -51,8 +51,17 @@ struct swap_volume {
 	char dev[32];		/* "MAJ:MIN" for memory.swap.device */
 };
 int volume_create(struct store *s, uint64_t bytes, struct swap_volume *ret, struct err *e);	/* 0: the store's default */
-/* A writable clone of a snapshot's volume, swapped on in claim mode. Row is in the catalog as VOLUME_LIVE when it returns. */
-int volume_clone(struct store *s, int64_t snapshot_thin_id, struct swap_volume *ret, struct err *e);
+/*
+ * A writable clone of a snapshot's volume, swapped on in claim mode. It is
+ * made by a thread between _begin and _finish, so that the caller has the time
+ * for other things; the row is in the catalog as VOLUME_LIVE when _finish
+ * returns. _finish frees @c, also when it fails, and so does _abandon, which
+ * leaves nothing of the clone.
+ */
+struct volume_clone;
+int volume_clone_begin(struct store *s, int64_t snapshot_thin_id, struct volume_clone **ret, struct err *e);
+int volume_clone_finish(struct volume_clone *c, struct swap_volume *ret, struct err *e);
+void volume_clone_abandon(struct volume_clone *c);
 /*
  * swapoff, deactivate, delete row (a pin that names it goes with it) and thin
  * id. The last step of unpin or of a failed restore. When what it holds does

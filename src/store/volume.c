@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
@@ -108,23 +109,85 @@ static int get_row(struct store *s, int64_t thin_id, enum volume_role role, stru
 	return 0;
 }
 
-int volume_clone(struct store *s, int64_t snapshot_thin_id, struct swap_volume *ret, struct err *e)
-{
-	struct volume_row origin;
-	struct swap_volume v = { 0 };
-	int r = get_row(s, snapshot_thin_id, VOLUME_SNAPSHOT, &origin, e) ?: catalog_next_thin_id(s->catalog, &v.thin_id, e);
+/* ---- clones ------------------------------------------------------------------- */
 
-	if (r < 0)
-		return r;
-	v.bytes = (uint64_t)origin.bytes;
-	r = thin_clone(s->pool, (uint32_t)v.thin_id, (uint32_t)snapshot_thin_id, e) ?: activate(s, &v, e) ?:
-	    swap_on(v.path, true, e) ?: add_row(s, &v, snapshot_thin_id, e);
+struct volume_clone {
+	struct store *s;
+	struct swap_volume v;
+	int64_t origin;
+	pthread_t thread;
+	bool running;
+	int ret;		/* of the thread, */
+	struct err err;		/* with the reason */
+};
+
+/* What needs no catalog: SQLite stays with its thread. */
+static int clone_and_swap_on(struct volume_clone *c, struct err *e)
+{
+	return thin_clone(c->s->pool, (uint32_t)c->v.thin_id, (uint32_t)c->origin, e) ?: activate(c->s, &c->v, e) ?:
+	       swap_on(c->v.path, true, e);
+}
+
+static void *clone_main(void *arg)
+{
+	struct volume_clone *c = arg;
+
+	c->ret = clone_and_swap_on(c, &c->err);
+	return NULL;
+}
+
+int volume_clone_begin(struct store *s, int64_t snapshot_thin_id, struct volume_clone **ret, struct err *e)
+{
+	struct volume_clone *c = xcalloc(1, sizeof(*c));
+	struct volume_row origin;
+	int r = get_row(s, snapshot_thin_id, VOLUME_SNAPSHOT, &origin, e) ?: catalog_next_thin_id(s->catalog, &c->v.thin_id, e);
+
 	if (r < 0) {
-		volume_erase(s, v.thin_id, &ERR_INIT);
-		return err_in(e, "clone of volume %ld", snapshot_thin_id);
+		free(c);
+		return r;
 	}
-	*ret = v;
+	c->s = s;
+	c->v.bytes = (uint64_t)origin.bytes;
+	c->origin = snapshot_thin_id;
+	c->running = pthread_create(&c->thread, NULL, clone_main, c) == 0;
+	if (!c->running)
+		clone_main(c);
+	*ret = c;
 	return 0;
+}
+
+static void wait_for(struct volume_clone *c)
+{
+	if (c->running)
+		pthread_join(c->thread, NULL);
+	c->running = false;
+}
+
+void volume_clone_abandon(struct volume_clone *c)
+{
+	if (!c)
+		return;
+	wait_for(c);
+	volume_erase(c->s, c->v.thin_id, &ERR_INIT);
+	free(c);
+}
+
+int volume_clone_finish(struct volume_clone *c, struct swap_volume *ret, struct err *e)
+{
+	int r;
+
+	wait_for(c);
+	*ret = c->v;
+	if (c->ret < 0)
+		*e = c->err;
+	r = c->ret ?: add_row(c->s, &c->v, c->origin, e);
+	if (r < 0) {
+		err_in(e, "clone of volume %ld", c->origin);
+		volume_clone_abandon(c);
+	} else {
+		free(c);
+	}
+	return r;
 }
 
 int volume_find(struct store *s, int64_t thin_id, struct swap_volume *ret, struct err *e)

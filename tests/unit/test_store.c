@@ -243,6 +243,7 @@ static void remove_snapshot(struct store *s, const char *id)
 
 static void test_clone_has_what_the_snapshot_had(void **state)
 {
+	struct volume_clone *job1, *job2;
 	struct swap_volume v, clone1, clone2;
 	struct err e = ERR_INIT;
 	struct store *s;
@@ -258,8 +259,12 @@ static void test_clone_has_what_the_snapshot_had(void **state)
 	ok(volume_snapshot_commit(s, &v, id, &e));
 	add_snapshot(s, &v, id, "0123456789ab");
 	write_at(&v, 8 * MIB, 'b', 256 * 1024);
-	ok(volume_clone(s, id, &clone1, &e));
-	ok(volume_clone(s, id, &clone2, &e));
+	ok(volume_clone_begin(s, id, &job1, &e));
+	ok(volume_clone_finish(job1, &clone1, &e));
+	ok(volume_clone_begin(s, id, &job2, &e));
+	volume_clone_abandon(job2);
+	ok(volume_clone_begin(s, id, &job2, &e));
+	ok(volume_clone_finish(job2, &clone2, &e));
 	assert_int_equal(read_at(&clone1, 8 * MIB), 'a');
 	write_at(&clone1, 8 * MIB, 'c', 4096);
 	assert_int_equal(read_at(&clone2, 8 * MIB), 'a');
