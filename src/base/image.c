@@ -20,6 +20,8 @@ struct image {
 	const struct table *const *tables;
 	size_t nr_tables;
 	struct rows *rows;
+	const struct table *added;	/* the table of the last row: most follow one of their own */
+	struct rows *added_rows;
 	struct chunk *chunks;
 };
 
@@ -68,9 +70,12 @@ static struct rows *image_find_rows(const struct image *img, const struct table 
 
 void *image_add(struct image *img, const struct table *t)
 {
-	struct rows *r = image_find_rows(img, t);
+	struct rows *r;
 	void *row;
 
+	if (img->added != t)
+		img->added_rows = image_find_rows(img, img->added = t);
+	r = img->added_rows;
 	if (r->nr == r->cap) {
 		r->cap = r->cap ? r->cap * 2 : 8;
 		r->data = xrealloc(r->data, r->cap * t->row_size);
