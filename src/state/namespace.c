@@ -322,6 +322,35 @@ static int uts_restore(struct restore *r, struct err *e)
 	return 0;
 }
 
+static int check_in(const struct restore *r, const struct process_row *p, const char *type, int64_t id, struct err *e)
+{
+	const struct namespace_row *row = id == COLUMN_NULL ? NULL :
+		image_find(r->img, &namespace_table, offsetof(struct namespace_row, namespace), id);
+
+	if (id == COLUMN_NULL || (row && strcmp(row->type, type) == 0))
+		return 0;
+	return err_set(e, -EBADMSG, "process %ld is in %s namespace %ld, which is not in table namespace", p->process,
+		       type, id);
+}
+
+static int namespace_check(struct restore *r, struct err *e)
+{
+	const struct namespace_row *row;
+	const struct process_row *p;
+	int ret = 0;
+
+	image_for_each(row, r->img, &namespace_table) {
+		if (row->namespace != (int64_t)_i)
+			return err_set(e, -EBADMSG, "table namespace is not numbered from 0");
+		if (!type_flag(row->type))
+			return err_set(e, -EBADMSG, "namespace %ld has the unknown type %s", row->namespace, row->type);
+	}
+	image_for_each(p, r->img, &process_table)
+		ret = ret ?: check_in(r, p, "pid", p->pid_ns, e) ?: check_in(r, p, "ipc", p->ipc_ns, e) ?:
+		      check_in(r, p, "uts", p->uts_ns, e) ?: check_in(r, p, "mnt", p->mount_ns, e);
+	return ret;
+}
+
 static int namespace_restore(struct restore *r, struct err *e)
 {
 	const struct namespace_row *row;
@@ -332,10 +361,6 @@ static int namespace_restore(struct restore *r, struct err *e)
 	for (size_t i = 0; i < r->nr_ns; i++)
 		r->ns_fds[i] = -1;
 	image_for_each(row, r->img, &namespace_table) {
-		if (row->namespace != (int64_t)_i)
-			return err_set(e, -EBADMSG, "table namespace is not numbered from 0");
-		if (!type_flag(row->type))
-			return err_set(e, -EBADMSG, "namespace %ld has the unknown type %s", row->namespace, row->type);
 		if (strcmp(row->type, "pid") == 0)
 			continue;
 		ret = namespace_make(row->type, &r->ns_fds[row->namespace], e);
@@ -349,5 +374,6 @@ const struct kind namespace_kind = {
 	.name = "namespace",
 	.tables = (const struct table *const[]){ &namespace_table, &uts_table, NULL },
 	.save_process = namespace_save,
+	.check = namespace_check,
 	.restore_container = namespace_restore,
 };

@@ -201,6 +201,7 @@ ok "restore --prefetch reads memory" memory_is_read_ahead
 ok "a restore into a cgroup with tasks leaves nothing" busy_cgroup
 ok "a forged file system is refused" forged mount "type = 'nfs', source = 'server:/export', host = 0" mount
 ok "a forged parent is refused" forged process "parent = process" process
+ok "a forged namespace is refused" forged process "mount_ns = 60000" "mnt namespace 60000"
 ok "a forged place of memory is refused" forged swap_run "slot = 1 << 40" run
 ok "the last snapshot goes" $cpt rm "${ids[5]:-}"
 ok "nothing is left of all this" as_before
