@@ -94,7 +94,7 @@ CREATE INDEX pin_parent_snapshot ON pin (parent_snapshot);
 CREATE TABLE namespace (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	namespace INTEGER NOT NULL,	-- numbered from 0
-	type TEXT NOT NULL CHECK (type IN ('pid', 'ipc', 'uts', 'mnt')),
+	type TEXT NOT NULL CHECK (type IN ('pid', 'ipc', 'uts', 'mnt', 'time')),
 	inode INTEGER NOT NULL,		-- its number then, as in /proc/<pid>/ns; for audits
 	parent INTEGER,			-- pid: the namespace around it; NULL: the host's
 	level INTEGER,			-- pid: 1 is just below the host's
@@ -109,6 +109,15 @@ CREATE TABLE uts (
 	domainname TEXT NOT NULL,
 	PRIMARY KEY (snapshot_id, namespace)
 ) STRICT, WITHOUT ROWID;
+
+-- What the clocks read that have offsets in time namespaces, when the container was stopped.
+CREATE TABLE clock (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	namespace INTEGER,		-- namespace.namespace; NULL: the host's
+	clock INTEGER NOT NULL,		-- 1: CLOCK_MONOTONIC, 7: CLOCK_BOOTTIME
+	value_ns INTEGER NOT NULL,	-- nanoseconds
+	UNIQUE (snapshot_id, namespace, clock)
+) STRICT;
 
 -- Mounts of mount namespaces.
 CREATE TABLE mount (
@@ -134,9 +143,11 @@ CREATE TABLE process (
 	pgrp INTEGER NOT NULL,		-- process that leads its group, or led it (leader.leader),
 	session INTEGER NOT NULL,	-- its session
 	pid_ns INTEGER,			-- namespace.namespace; NULL: the host's
-	ipc_ns INTEGER,			-- these three of a zombie: NULL, it has none any more
+	ipc_ns INTEGER,			-- these of a zombie: NULL, it has none any more
 	uts_ns INTEGER,
 	mount_ns INTEGER,
+	time_ns INTEGER,
+	time_ns_for_children INTEGER,	-- what its children will be in
 	cgroup TEXT NOT NULL,		-- below the container's, '' for itself
 	comm TEXT NOT NULL,
 	exit_signal INTEGER NOT NULL,	-- that its parent gets when it ends
@@ -828,7 +839,7 @@ CREATE TABLE timerfd (
 	ticks INTEGER NOT NULL,		-- expirations not read yet
 	value_ns INTEGER NOT NULL,	-- until the next one; 0: gone off if periodic with ticks, else not armed
 	interval_ns INTEGER NOT NULL,
-	expires_ns INTEGER,		-- time of day of the next one; NULL: value_ns counts
+	expires_ns INTEGER,		-- when, on the host's clock, if it was set to a time on it; NULL: value_ns counts
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 

@@ -35,7 +35,7 @@ static int restore_main(int argc, char **argv, struct err *e)
 {
 	static const struct option options[] = {
 		{ "cgroup", required_argument, NULL, 'c' }, { "dry-run", no_argument, NULL, 'n' },
-		{ "prefetch", no_argument, NULL, 'p' }, { 0 },
+		{ "prefetch", no_argument, NULL, 'p' }, { "host-clocks", no_argument, NULL, 'k' }, { 0 },
 	};
 	__attribute__((cleanup(store_closep))) struct store *store = NULL;
 	_cleanup_free_ char *cgroup = NULL;
@@ -44,11 +44,13 @@ static int restore_main(int argc, char **argv, struct err *e)
 	struct snapshot_row row = { 0 };
 	int option, r = 0;
 
-	while ((option = next_option(&restore_verb, argc, argv, "c:np", options, e)) != -1) {
+	while ((option = next_option(&restore_verb, argc, argv, "c:npk", options, e)) != -1) {
 		if (option == 'c')
 			r = cgroup_resolve(optarg, &cgroup, e);
 		else if (option == 'n')
 			o.dry_run = true;
+		else if (option == 'k')
+			o.host_clocks = true;
 		else if (option == 'p')
 			o.prefetch = true;
 		else
@@ -69,13 +71,15 @@ static int restore_main(int argc, char **argv, struct err *e)
 }
 
 const struct verb restore_verb = {
-	"restore", "[--cgroup NAME] [--prefetch] [--dry-run] <snapshot-id>",
+	"restore", "[--cgroup NAME] [--prefetch] [--host-clocks] [--dry-run] <snapshot-id>",
 	"Bring a container back as it was",
 	"Returns when its tasks run; their memory comes in as they touch it. Any unique prefix of the\n"
 	"id will do. One snapshot can be restored any number of times.\n\n"
 	"  --cgroup NAME  where to put the tasks (default: where they came from); it must have none\n"
 	"  --prefetch     when they run, also read all memory in the order of addresses before returning:\n"
 	"                 for who touches it at random, which costs a read for each page\n"
+	"  --host-clocks  let the monotonic and the boot-time clock be the host's, which may be behind what they\n"
+	"                 were; without this they continue from the snapshot, in a time namespace\n"
 	"  --dry-run      check everything that can be checked, make nothing\n",
 	restore_main,
 };

@@ -272,7 +272,10 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 	size_t nr_tables;
 	const struct table *const *tables = kind_tables(&nr_tables);
 	_cleanup_image_ struct image *img = image_new(tables, nr_tables);
-	struct restore r = { .img = img, .cgroup = options->cgroup ?: snapshot->cgroup, .cgroup_fd = -1 };
+	struct restore r = {
+		.img = img, .cgroup = options->cgroup ?: snapshot->cgroup, .cgroup_fd = -1,
+		.host_clocks = options->host_clocks,
+	};
 	struct volume_clone *clone = NULL;
 	uint64_t begun = now_ns();
 	int ret;

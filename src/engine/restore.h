@@ -23,6 +23,7 @@
 struct restore_options {
 	const char *cgroup;	/* path below the cgroup2 mount; NULL: where it came from */
 	bool dry_run;		/* load and check only */
+	bool host_clocks;	/* tasks get the host's monotonic and boot-time clocks, where these do not continue */
 	bool prefetch;		/* read all memory once the tasks run, instead of page by page as they touch it */
 };
 

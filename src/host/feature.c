@@ -192,6 +192,16 @@ static int test_next_pty(struct err *e)
 	return next_id_known("PTY") ? 0 : err_set(e, -ENOENT, "the kernel does not list PTY in next_id_kinds");
 }
 
+static int child_leaves_clocks(struct err *e)
+{
+	return unshare(CLONE_NEWTIME) < 0 ? err_sys(e, "unshare the time namespace") : 0;
+}
+
+static int test_time_ns(struct err *e)
+{
+	return in_child(child_leaves_clocks, e);
+}
+
 static int test_cgroup(struct err *e)
 {
 	const char *mount;
@@ -210,6 +220,8 @@ const struct feature host_features[] = {
 	{ "map_files", test_map_files, true, "mapped files can't be told", RESTORE_CONFIG },
 	{ "prctl mm", test_prctl_mm, true, "address spaces can't be restored", RESTORE_CONFIG },
 	{ "cgroup2 memory", test_cgroup, true, "containers are cgroups", "mount cgroup2" },
+	{ "time namespaces", test_time_ns, false, "monotonic clocks are the host's after a restore",
+	  "a kernel with CONFIG_TIME_NS" },
 	{ "next_id PID", test_next_pid, false, "task ids fall back on clone3(set_tid), which takes more rights", SERIES },
 	{ "next_id IPC", test_next_ipc_id, false, "SysV ids fall back on racy sysctls", SERIES },
 	{ "next_id PTY", test_next_pty, false, "terminals come back only if their numbers are the lowest free ones", SERIES },

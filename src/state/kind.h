@@ -25,6 +25,7 @@ struct file_row;
 struct sync_figures;
 
 #define NR_NAMESPACE_TYPES 8	/* namespaces(7) */
+#define NR_CLOCKS 2		/* that time namespaces have an offset for */
 
 /* ---- saving ---------------------------------------------------------- */
 
@@ -151,6 +152,9 @@ struct restore {
 	const struct image *img;
 	const char *cgroup;		/* where the tasks shall live */
 	int cgroup_fd;
+	bool host_clocks;		/* see clock.h, as for these: */
+	int64_t clock_shift_ns[NR_CLOCKS];	/* what cpt's own clocks lack of what they read at the snapshot */
+	int64_t clock_own_ns[NR_CLOCKS];	/* offsets of cpt's own time namespace */
 	struct new_process *processes;	/* in the order of process rows; without zombies */
 	size_t nr_processes;
 	pid_t *stand_ins;		/* by leader row (leader.h): its pid in cpt's pid namespace */

@@ -10,6 +10,7 @@
  * away from a thread (credentials) last. Saving follows the same order.
  */
 const struct kind *const kinds[] = {
+	&clock_kind,		/* before time namespaces are made */
 	&namespace_kind,
 	&mount_kind,
 	&pty_kind,

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include "state/clock.h"
 #include "state/namespace.h"
 #include "state/process.h"
 
@@ -44,7 +45,7 @@ static const struct {
 } namespaces[NR_NAMESPACE_TYPES] = {
 	{ "pid", CLONE_NEWPID, true }, { "ipc", CLONE_NEWIPC, true }, { "uts", CLONE_NEWUTS, true },
 	{ "mnt", CLONE_NEWNS, true }, { "net", CLONE_NEWNET, false }, { "user", CLONE_NEWUSER, false },
-	{ "cgroup", CLONE_NEWCGROUP, false }, { "time", CLONE_NEWTIME, false },
+	{ "cgroup", CLONE_NEWCGROUP, false }, { "time", CLONE_NEWTIME, true },
 };
 
 /* NR_NAMESPACE_TYPES: there is none of that name. */
@@ -90,7 +91,8 @@ static int own_inode(struct save *s, const char *type, ino_t *ret, struct err *e
 		_cleanup_fd_ int self = open("/proc/self", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 		int r = self < 0 ? -errno : inode_of(self, type, own);
 
-		if (r < 0)
+		/* The kernel may have no namespaces of that type. */
+		if (r < 0 && r != -ENOENT)
 			return err_ret(e, r, "look up cpt's own %s namespace", type);
 	}
 	*ret = *own;
@@ -170,27 +172,29 @@ static int uts_save(struct save *s, const struct live_process *p, int64_t id, st
 	return 0;
 }
 
-int namespace_of(struct save *s, const struct live_process *p, const char *type, int64_t *ret, struct err *e)
+int namespace_of(struct save *s, const struct live_process *p, const char *link, int64_t *ret, struct err *e)
 {
+	const char *type;
 	struct namespace_row *row;
 	ino_t own, inode = 0;
 	int r;
 
 	*ret = COLUMN_NULL;
-	r = own_inode(s, strcmp(type, "pid_for_children") == 0 ? "pid" : type, &own, e);
-	if (r < 0)
+	type = strcmp(link, "pid_for_children") == 0 ? "pid" : strcmp(link, "time_for_children") == 0 ? "time" : link;
+	r = own_inode(s, type, &own, e);
+	if (r < 0 || !own)
 		return r;
-	r = inode_of(p->proc_fd, type, &inode);
+	r = inode_of(p->proc_fd, link, &inode);
 	if (r < 0)
-		return s->frozen ? err_ret(e, r, "read /proc/%d/ns/%s", p->pid, type) : 0;
+		return s->frozen ? err_ret(e, r, "read /proc/%d/ns/%s", p->pid, link) : 0;
 	if (inode == own)
 		return 0;
-	if (strncmp(type, "pid", 3) == 0) {
+	if (strcmp(type, "pid") == 0) {
 		_cleanup_fd_ int fd = -1;
 		char path[32];
 		int64_t level;
 
-		snprintf(path, sizeof(path), "ns/%s", type);
+		snprintf(path, sizeof(path), "ns/%s", link);
 		fd = openat(p->proc_fd, path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return s->frozen ? err_sys(e, "open /proc/%d/%s", p->pid, path) : 0;
@@ -202,6 +206,8 @@ int namespace_of(struct save *s, const struct live_process *p, const char *type,
 		return 0;
 	}
 	*ret = namespace_add(s, type, inode)->namespace;
+	if (strcmp(type, "time") == 0)
+		return clock_save_namespace(s, p, link, *ret, e);
 	return strcmp(type, "uts") == 0 ? uts_save(s, p, *ret, e) : 0;
 }
 
@@ -237,8 +243,20 @@ static int namespace_save(struct save *s, struct live_process *p, struct err *e)
 
 /* ---- restoring -------------------------------------------------------- */
 
+static int unshare_with(const char *type, const char *offsets)
+{
+	_cleanup_fd_ int fd = -1;
+
+	if (unshare(type_flag(type)) < 0)
+		return errno;
+	if (!offsets)
+		return 0;
+	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	return fd < 0 || write(fd, offsets, strlen(offsets)) < 0 ? errno : 0;
+}
+
 /* A child makes it and keeps it alive until cpt holds a descriptor of it. */
-static int namespace_make(const char *type, int *ret_fd, struct err *e)
+int namespace_make(const char *type, const char *offsets, int *ret_fd, struct err *e)
 {
 	_cleanup_fd_ int up = -1, down = -1;
 	int pair[2], status = 0;
@@ -252,7 +270,7 @@ static int namespace_make(const char *type, int *ret_fd, struct err *e)
 	pid = fork();
 	if (pid == 0) {
 		close_fd(&up);	/* or it would wait for itself below */
-		status = unshare(type_flag(type)) < 0 ? errno : 0;
+		status = unshare_with(type, offsets);
 		if (write(down, &status, sizeof(status)) < 0 || read(down, &status, 1) < 0)
 			_exit(1);
 		_exit(0);
@@ -262,7 +280,8 @@ static int namespace_make(const char *type, int *ret_fd, struct err *e)
 	close_fd(&down);
 	if (read_all(up, &status, sizeof(status)) < 0)
 		status = ECHILD;
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, type);
+	/* Only its children would be in a time namespace. */
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s%s", pid, type, offsets ? "_for_children" : "");
 	if (!status)
 		*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (!status && *ret_fd < 0)
@@ -347,7 +366,8 @@ static int namespace_check(struct restore *r, struct err *e)
 	}
 	image_for_each(p, r->img, &process_table)
 		ret = ret ?: check_in(r, p, "pid", p->pid_ns, e) ?: check_in(r, p, "ipc", p->ipc_ns, e) ?:
-		      check_in(r, p, "uts", p->uts_ns, e) ?: check_in(r, p, "mnt", p->mount_ns, e);
+		      check_in(r, p, "uts", p->uts_ns, e) ?: check_in(r, p, "mnt", p->mount_ns, e) ?:
+		      check_in(r, p, "time", p->time_ns, e) ?: check_in(r, p, "time", p->time_ns_for_children, e);
 	return ret;
 }
 
@@ -361,9 +381,13 @@ static int namespace_restore(struct restore *r, struct err *e)
 	for (size_t i = 0; i < r->nr_ns; i++)
 		r->ns_fds[i] = -1;
 	image_for_each(row, r->img, &namespace_table) {
+		bool is_time = strcmp(row->type, "time") == 0;
+		char offsets[CLOCK_OFFSETS_TEXT];
+
 		if (strcmp(row->type, "pid") == 0)
 			continue;
-		ret = namespace_make(row->type, &r->ns_fds[row->namespace], e);
+		ret = namespace_make(row->type, is_time ? clock_offsets(r, row->namespace, offsets) : NULL,
+				     &r->ns_fds[row->namespace], e);
 		if (ret < 0)
 			return ret;
 	}

@@ -17,6 +17,11 @@ extern const struct kind namespace_kind;
 int namespace_of(struct save *s, const struct live_process *p, const char *type, int64_t *ret, struct err *e);
 /* The same of a pid namespace by a descriptor of it. Error: it is not below cpt's own. */
 int namespace_of_pid_fd(struct save *s, int fd, int64_t *ret, struct err *e);
+/*
+ * A new namespace, kept alive by cpt's descriptor of it. One of type "time" gets @offsets (/proc/<pid>/timens_offsets);
+ * NULL of other types.
+ */
+int namespace_make(const char *type, const char *offsets, int *ret_fd, struct err *e);
 /* Enter (setns) one of the container's namespaces in cpt itself; -1 in @ret_back if there was nothing to do.
  * namespace_leave() goes back. Only mnt, ipc, uts (single-threaded cpt). */
 int namespace_enter(struct restore *r, int64_t id, const char *type, int *ret_back, struct err *e);

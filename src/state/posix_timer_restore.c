@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include "state/clock.h"
 #include "state/posix_timer.h"
 #include "state/process.h"
 
@@ -209,13 +210,14 @@ static int set_time(struct new_process *p, const struct posix_timer_row *row, in
  * by the kind of time it was set to whether it follows changes of the time of
  * day (CLOCK_REALTIME, common_hrtimer_arm()). A new process has no CPU time.
  */
-static int64_t past_time(const struct posix_timer_row *row, int64_t times)
+static int64_t past_time(const struct restore *r, const struct new_process *p, const struct posix_timer_row *row,
+			 int64_t times)
 {
 	struct timespec now;
 	int64_t next, back;
 
 	if (clock_is_cpu(row->clock) || row->clock == CLOCK_REALTIME ||
-	    clock_gettime((clockid_t)row->clock, &now) < 0 ||
+	    clock_read(r, p, (clockid_t)row->clock, &now) < 0 ||
 	    __builtin_add_overflow(now.tv_sec * NS + now.tv_nsec, row->value_ns, &next) ||
 	    __builtin_mul_overflow(times, row->interval_ns, &back) || back >= next)
 		return 0;
@@ -242,19 +244,19 @@ static int wait_queued(struct new_process *p, const struct posix_timer_row *row,
 }
 
 /* Have it queue its signal, which is in table pending_signal as @sig. */
-static int arm_queued(struct new_process *p, const struct posix_timer_row *row, const struct pending_signal_row *sig,
-		      struct err *e)
+static int arm_queued(struct restore *r, struct new_process *p, const struct posix_timer_row *row,
+		      const struct pending_signal_row *sig, struct err *e)
 {
 	/* Expiries while it was queued already, as happen to one that was set anew then. */
 	int overrun = max(siginfo_of(sig).si_overrun, 0);
-	int64_t past = row->interval_ns ? past_time(row, (int64_t)overrun + 1) : 0;
+	int64_t past = row->interval_ns ? past_time(r, p, row, (int64_t)overrun + 1) : 0;
 	bool absolute = past || clock_is_cpu(row->clock);
-	int r = set_time(p, row, absolute ? TIMER_ABSTIME : 0, past ?: 1, row->interval_ns, e) ?: wait_queued(p, row, e);
+	int ret = set_time(p, row, absolute ? TIMER_ABSTIME : 0, past ?: 1, row->interval_ns, e) ?: wait_queued(p, row, e);
 
 	/* One that does not repeat was set anew while its signal waited, and runs. */
-	if (r == 0 && !row->interval_ns && row->value_ns && row->queued)
-		r = set_time(p, row, 0, row->value_ns, 0, e);
-	return r;
+	if (ret == 0 && !row->interval_ns && row->value_ns && row->queued)
+		ret = set_time(p, row, 0, row->value_ns, 0, e);
+	return ret;
 }
 
 /* Let it go off as often as it had when its last signal was taken, and take that: 1 done, 0 can't be. */
@@ -264,7 +266,7 @@ static int arm_overrun(struct restore *r, struct new_process *p, const struct po
 	const uint64_t mask = 1ull << (row->signal - 1);
 	const struct pending_signal_row *other;
 	_cleanup_batch_ struct batch *b = NULL;
-	int64_t past = past_time(row, row->overrun + 1);
+	int64_t past = past_time(r, p, row, row->overrun + 1);
 	int ret;
 
 	/* The first of that number would be taken; these two end runs of batches (run.c). */
@@ -305,7 +307,7 @@ static int arm_process(struct restore *r, struct new_process *p, struct err *e)
 		row = ret < 0 ? NULL : timer_of(r->img, sig);
 		if (!row || row->process != p->row->process)
 			continue;
-		ret = arm_queued(p, row, sig, e);
+		ret = arm_queued(r, p, row, sig, e);
 		armed[row - (struct posix_timer_row *)image_rows(r->img, &posix_timer_table, &nr)] = true;
 	}
 	image_for_each(row, r->img, &posix_timer_table)

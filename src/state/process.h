@@ -11,7 +11,9 @@ struct process_row {
 	int64_t parent;		/* process that is its parent; COLUMN_NULL: outside the container */
 	int64_t pgrp, session;	/* keys of their leading processes */
 	int64_t pid_ns;		/* namespace id; COLUMN_NULL: cpt's own */
-	int64_t ipc_ns, uts_ns, mount_ns;	/* the same; COLUMN_NULL of a zombie too, which has none any more */
+	/* The same; COLUMN_NULL of a zombie too, which has none any more. */
+	int64_t ipc_ns, uts_ns, mount_ns, time_ns;
+	int64_t time_ns_for_children;	/* other than time_ns only after unshare(CLONE_NEWTIME) */
 	char *cgroup;		/* path below the container's cgroup, "" for itself */
 	char *comm;		/* of the leader */
 	int64_t exit_signal;	/* what the parent gets when it ends */

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include "host/next_id.h"
+#include "state/clock.h"
 #include "state/namespace.h"
 #include "state/process.h"
 #include "state/process_tree.h"
@@ -114,12 +115,48 @@ static int enter_ns(const struct nursery *n, const char *type, int64_t own, int6
 	return 0;
 }
 
+/* Before any child is made, for they shall be in theirs too. */
+static int enter_time_ns(const struct nursery *n, const struct process_row *row, const struct process_row *maker,
+			 struct err *e)
+{
+	int fd = clock_namespace(n->r, row->time_ns), inherited = -1;
+
+	if (maker)
+		inherited = clock_namespace(n->r, maker->time_ns);
+	else if (n->r->host_clocks)
+		inherited = clock_namespace(n->r, COLUMN_NULL);
+	return fd == inherited || setns(fd, CLONE_NEWTIME) == 0 ? 0 : err_sys(e, "enter its time namespace");
+}
+
+/*
+ * unshare(2) alone makes a time namespace that a process's children will be in, but not the process: it is a new one
+ * with the clocks of the old one, as which nothing can tell it but its number.
+ */
+static int unshare_time_ns(const struct nursery *n, const struct process_row *row, struct err *e)
+{
+	_cleanup_fd_ int fd = -1;
+	char offsets[CLOCK_OFFSETS_TEXT];
+
+	if (row->time_ns_for_children == row->time_ns || zombie_of(n->r->img, row->process) ||
+	    leader_of(n->r->img, row->process))
+		return 0;
+	clock_offsets(n->r, row->time_ns_for_children, offsets);
+	if (unshare(CLONE_NEWTIME) < 0)
+		return err_sys(e, "unshare a time namespace for its children");
+	fd = openat(n->proc, "self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, offsets, strlen(offsets)) < 0)
+		return err_sys(e, "set the clocks of a time namespace");
+	return 0;
+}
+
 static int enter_namespaces(const struct nursery *n, const struct process_row *row, struct err *e)
 {
 	const struct process_row none = { .ipc_ns = COLUMN_NULL, .uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL };
-	const struct process_row *maker = process_plan_surroundings(&n->plan, row) ?: &none;
+	const struct process_row *maker = process_plan_surroundings(&n->plan, row);
+	int ret = enter_time_ns(n, row, maker, e);
 
-	return enter_ns(n, "ipc", row->ipc_ns, maker->ipc_ns, e) ?:
+	maker = maker ?: &none;
+	return ret ?: enter_ns(n, "ipc", row->ipc_ns, maker->ipc_ns, e) ?:
 	       enter_ns(n, "uts", row->uts_ns, maker->uts_ns, e) ?:
 	       enter_ns(n, "mnt", row->mount_ns, maker->mount_ns, e);
 }
@@ -141,7 +178,8 @@ static int birth_family(struct nursery *n, const struct process_row *row, struct
 	if (row->session != row->process &&
 	    (row->pgrp == row->process || process_leads_group(n->r->img, row->process)) && setpgid(0, 0) < 0)
 		return err_sys(e, "setpgid: become leader of its group");
-	return process_birth_children(n, row->process, false, e) ?: pty_process_drop(n->r, row, e);
+	return process_birth_children(n, row->process, false, e) ?: pty_process_drop(n->r, row, e) ?:
+	       unshare_time_ns(n, row, e);
 }
 
 static int birth_park(const struct nursery *n, struct err *e)

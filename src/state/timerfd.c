@@ -3,8 +3,9 @@
  * Timerfds: table `timerfd`.
  *
  * A timer goes on with what it had left, as if no time had passed; only one
- * that was set to a time of day (absolute, CLOCK_REALTIME) keeps that, and has
- * expired if it is over. Expirations that nobody has read are kept.
+ * that was set to a time on a clock keeps that. A time of day (CLOCK_REALTIME)
+ * may be over meanwhile: then it has expired; other clocks continue (clock.h).
+ * Expirations that nobody has read are kept.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
 #include <time.h>
+#include "state/clock.h"
 #include "state/file_kinds.h"
 #include "state/timerfd.h"
 
@@ -28,7 +30,7 @@ struct timerfd_row {
 	int64_t ticks;		/* expirations not read yet */
 	int64_t value_ns;	/* until the next expiration; 0: it is not armed */
 	int64_t interval_ns;
-	int64_t expires_ns;	/* time of day of the next expiration; COLUMN_NULL: value_ns counts */
+	int64_t expires_ns;	/* on cpt's own clock, when it was set to a time on it; COLUMN_NULL: value_ns counts */
 };
 
 static const struct column timerfd_columns[] = {
@@ -82,6 +84,7 @@ static int timerfd_save(struct save *s, struct open_file *f, struct err *e)
 	struct timerfd_info t;
 	struct timerfd_row *row;
 	struct itimerspec now;
+	int64_t now_ns;
 	char path[48];
 
 	/*
@@ -98,8 +101,12 @@ static int timerfd_save(struct save *s, struct open_file *f, struct err *e)
 		.file = f->id, .clock = t.clock, .flags = t.flags, .ticks = (int64_t)t.ticks,
 		.value_ns = t.value_ns, .interval_ns = t.interval_ns, .expires_ns = COLUMN_NULL,
 	};
-	if (t.value_ns && (t.flags & TFD_TIMER_ABSTIME) && is_realtime(t.clock))
-		row->expires_ns = (int64_t)wall_ns() + t.value_ns;
+	if (t.value_ns && (t.flags & TFD_TIMER_ABSTIME) && (is_realtime(t.clock) || clock_is_continued(t.clock))) {
+		if (clock_gettime(t.clock, &now.it_value) < 0)
+			return err_sys(e, "clock_gettime(%d)", t.clock);
+		now_ns = now.it_value.tv_sec * NS + now.it_value.tv_nsec;
+		row->expires_ns = now_ns > INT64_MAX - t.value_ns ? INT64_MAX : now_ns + t.value_ns;
+	}
 	return 0;
 }
 
@@ -137,10 +144,11 @@ static int timerfd_connect(struct restore *r, const struct file_row *f, int fd, 
 	struct itimerspec t = { timespec_of(row->interval_ns), timespec_of(value_ns) };
 	struct pollfd gone_off = { .fd = fd, .events = POLLIN };
 	int flags = (int)row->flags;
+	int64_t expires_ns = row->expires_ns;
 	struct timespec now;
 
-	if (row->expires_ns != COLUMN_NULL) {
-		t.it_value = timespec_of(row->expires_ns);
+	if (expires_ns != COLUMN_NULL && (is_realtime(row->clock) || clock_moment(r, row->clock, &expires_ns))) {
+		t.it_value = timespec_of(expires_ns);
 	} else if ((flags & TFD_TIMER_ABSTIME) && value_ns) {
 		if (clock_gettime((clockid_t)row->clock, &now) < 0)
 			return err_sys(e, "clock_gettime(%ld)", row->clock);

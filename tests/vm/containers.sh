@@ -186,6 +186,48 @@ pipeline() {
 	more_numbers && end shell && diff <(seq "$(numbers)") $work/numbers
 }
 
+# ---- another boot -------------------------------------------------------------
+
+# What is run by that finds the host up for 115 days.
+long_up() {
+	unshare --time --monotonic 10000000 --boottime 10000000 --fork sleep 1000 8>&- &
+	until sleeper=$(pgrep -x sleep -P $!) && [ -n "$sleeper" ]; do nap 0.05; done
+	up="nsenter --time=/proc/$sleeper/ns/time"
+}
+long_up_ends() { kill "$sleeper"; wait; }
+
+# Snapshot by one, restore by another, where the host is up for another time.
+other_boot() {	# how cpt is run until the snapshot, and from then on; options of restore
+	local by=$cpt
+	local cpt="$1 $by" id
+	start clock_continues clocks || { cat $work/run/fail; return 1; }
+	id=$($cpt snapshot --kill clocks) && $cpt unpin clocks || return 1
+	cpt="$2 $by"
+	$cpt restore ${3:-} "$id" && touch $work/run/go && wait_for 90 $work/run/pass $work/run/fail || return 1
+	[ ! -e $work/run/pass ] || { end clocks && $cpt rm "$id"; return; }
+	end clocks && $cpt rm "$id" && cat $work/run/fail
+	return 1
+}
+reboot() { long_up && other_boot "$up" "" && long_up_ends; }
+other_host() { long_up && other_boot "" "$up" && long_up_ends; }
+# The same from one boot to the next and to a third.
+two_reboots() {
+	local id
+	long_up
+	start clock_continues clocks && id=$($cpt snapshot --kill clocks) && $cpt unpin clocks || return 1
+	$up $cpt restore "$id" && $cpt rm "$id" && id=$($up $cpt snapshot --kill clocks) && $cpt unpin clocks &&
+		$cpt restore "$id" && touch $work/run/go && wait_for 90 $work/run/pass $work/run/fail || return 1
+	[ -e $work/run/pass ] || { cat $work/run/fail; return 1; }
+	end clocks && $cpt rm "$id" && long_up_ends
+}
+# Asked for: then they go back.
+host_clocks() {
+	long_up
+	! other_boot "$up" "" --host-clocks || { echo "the clocks did not go back"; return 1; }
+	long_up_ends
+	[[ $(cat $work/run/fail) == *"went back"* ]]
+}
+
 # On a disk: what is written to a store in a tmpfs is memory, charged to the container that is short of it.
 mkdir -p $work /scratch/cpt /var/lib/cpt
 mount --bind /scratch/cpt /var/lib/cpt
@@ -207,6 +249,10 @@ ok "the last snapshot goes" $cpt rm "${ids[5]:-}"
 ok "nothing is left of all this" as_before
 ok "a shell pipeline goes on where it was, three times" pipeline
 ok "every sort of page under memory pressure" under_pressure
+ok "clocks continue after a reboot" reboot
+ok "clocks continue on a host that is up for longer" other_host
+ok "clocks continue from reboot to reboot" two_reboots
+ok "clocks of the host, if asked for" host_clocks
 ok "and nothing of that" as_before
 ok "the kernel log is clean" log_is_clean
 results
