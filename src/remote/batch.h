@@ -77,8 +77,10 @@ void batch_print(const struct batch *b, FILE *f);
 struct remote;
 
 /*
- * @at: where to put it (page aligned; must be free), or 0 for the target's
- * kernel to choose. Refused with -EOPNOTSUPP: threads that run 32-bit code or
+ * @at: where to put it (page aligned; must be free) in a process that cpt is
+ * making, or 0 for the target's kernel to choose: in one that has to survive
+ * the death of cpt at any moment, and then has no foothold any more (nest.c;
+ * not where it has no vdso). Refused with -EOPNOTSUPP: threads that run 32-bit code or
  * have a shadow stack (CET), and seccomp filters that can't be suspended.
  */
 int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *e);

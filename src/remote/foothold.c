@@ -16,6 +16,7 @@
 #include "base/util.h"
 #include "remote/batch.h"
 #include "remote/loan.h"
+#include "remote/nest.h"
 #include "remote/remote_parts.h"
 
 #ifndef NT_X86_SHSTK
@@ -35,8 +36,11 @@ size_t remote_size(const struct remote *r)
 
 static void remote_free(struct remote *r)
 {
-	if (r)
+	if (r) {
 		free(r->image);
+		free(r->nests);
+		close_fd(&r->mem);
+	}
 	free(r);
 }
 
@@ -141,7 +145,11 @@ static int find_in_maps(const struct remote *r, uint64_t *ret, struct err *e)
 
 static int find_gadget(struct remote *r, struct err *e)
 {
-	r->gadget = find_in_vdso(r->pid, vdso_of_auxv(r->pid));
+	uint64_t vdso = vdso_of_auxv(r->pid);
+
+	r->gadget = find_in_vdso(r->pid, vdso);
+	if (r->gadget && !r->is_new)
+		nest_open(r, vdso);
 	return r->gadget ? 0 : find_in_maps(r, &r->gadget, e);
 }
 
@@ -178,15 +186,16 @@ static int next_syscall_stop(struct tracee *t, struct err *e)
 	return r;
 }
 
-/* @t is on loan. A result of -4095..-1 is an error. */
+/* @t is on loan. @effect: on the foothold (NEST_...). A result of -4095..-1 is an error. */
 static int single_call(const struct remote *r, struct tracee *t, const char *why, int64_t *ret,
-		       long nr, const uint64_t args[6], struct err *e)
+		       long nr, const uint64_t args[6], unsigned int effect, struct err *e)
 {
 	struct user_regs_struct regs = loan_regs(t);
 	char label[48];
 	int err;
 
-	regs.rip = r->gadget;
+	regs.rip = r->nest ? nest_call(r) : r->gadget;
+	regs.rbx = effect;
 	regs.rax = (uint64_t)nr;
 	regs.rdi = args[0];
 	regs.rsi = args[1];
@@ -231,16 +240,19 @@ static int foothold_map(struct remote *r, struct tracee *t, uint64_t at, struct 
 	uint64_t flags = MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED_NOREPLACE : 0);
 	uint64_t all[6] = { at, FOOTHOLD_SIZE, PROT_READ | PROT_EXEC, flags, UINT64_MAX, 0 };
 	int64_t got;
-	int err = single_call(r, t, "make a foothold: mmap", &got, SYS_mmap, all, e);
+	int err = single_call(r, t, "make a foothold: mmap", &got, SYS_mmap, all, NEST_MAKES, e);
 
 	if (err < 0)
 		return err;
 	r->base = (uint64_t)got;
+	err = nest_set_foothold(r, r->base, e);
+	if (err < 0)
+		return err;
 	all[0] = r->base + STUB_HOME;
 	all[1] = FOOTHOLD_SIZE - STUB_HOME;
 	all[2] = PROT_READ | PROT_WRITE;
 	all[3] = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-	return single_call(r, t, "make a foothold: mmap", &got, SYS_mmap, all, e);
+	return single_call(r, t, "make a foothold: mmap", &got, SYS_mmap, all, NEST_KEEPS, e);
 }
 
 static int foothold_unmap(const struct remote *r, struct tracee *t, struct err *e)
@@ -248,7 +260,7 @@ static int foothold_unmap(const struct remote *r, struct tracee *t, struct err *
 	const uint64_t args[6] = { r->base, FOOTHOLD_SIZE };
 	int64_t got;
 
-	return single_call(r, t, "remove the foothold: munmap", &got, SYS_munmap, args, e);
+	return single_call(r, t, "remove the foothold: munmap", &got, SYS_munmap, args, NEST_REMOVES, e);
 }
 
 /* Word by word, for only ptrace may write to a page that is not writable. */
@@ -271,14 +283,17 @@ static int stub_write(const struct remote *r, struct tracee *t, struct err *e)
 static int foothold_make(struct remote *r, struct tracee *t, uint64_t at, struct err *e)
 {
 	struct loan loan;
-	int err = loan_begin(&loan, t, ALL_SIGNALS, e);
+	int err = loan_begin(&loan, r, t, ALL_SIGNALS, e);
 
 	if (err < 0)
 		return err;
 	err = foothold_map(r, t, at, e) ?: stub_write(r, t, e);
 	if (err < 0 && err != -ESRCH && r->base)
 		foothold_unmap(r, t, &ERR_INIT);
-	return single_calls_end(&loan, err, e);
+	err = single_calls_end(&loan, err, e);
+	if (err < 0)
+		nest_close(r, &ERR_INIT);
+	return err;
 }
 
 /* The last number of NStgid: its id in the innermost pid namespace. */
@@ -323,6 +338,8 @@ int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *
 	int err;
 
 	r->pid = t->tid;
+	r->mem = -1;
+	r->is_new = at != 0;
 	r->image = xmalloc(FOOTHOLD_SIZE - STUB_HOME);
 	err = refuse_shadow_stack(t, e) ?: read_own_pid(r, e) ?: find_gadget(r, e) ?:
 	      foothold_make(r, t, at, e);
@@ -334,8 +351,11 @@ int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *
 
 int remote_moved_vdso(struct remote *r, struct tracee *t, uint64_t vdso, struct err *e)
 {
+	int err = nest_close(r, e);
 	char label[48];
 
+	if (err < 0)
+		return err;
 	r->gadget = find_in_vdso(r->pid, vdso);
 	if (!r->gadget)
 		return err_set(e, -ENOEXEC, "%s has no vdso with a system call instruction at %#jx",
@@ -346,12 +366,14 @@ int remote_moved_vdso(struct remote *r, struct tracee *t, uint64_t vdso, struct 
 int remote_close(struct remote *r, struct tracee *t, struct err *e)
 {
 	struct loan loan;
-	int err = gadget_is_there(r) ? 0 : find_in_maps(r, &r->gadget, e);
+	int err = r->nest || gadget_is_there(r) ? 0 : find_in_maps(r, &r->gadget, e);
 
 	if (err == 0)
-		err = loan_begin(&loan, t, ALL_SIGNALS, e);
-	if (err == 0)
-		err = single_calls_end(&loan, foothold_unmap(r, t, e), e);
+		err = loan_begin(&loan, r, t, ALL_SIGNALS, e);
+	if (err == 0) {
+		err = foothold_unmap(r, t, e) ?: nest_set_foothold(r, NEST_NO_FOOTHOLD, e);
+		err = single_calls_end(&loan, err, e) ?: nest_close(r, e);
+	}
 	remote_free(r);
 	return err == -ESRCH ? 0 : err;
 }

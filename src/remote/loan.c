@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include "base/util.h"
 #include "remote/loan.h"
+#include "remote/nest.h"
 
 #ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
 #define PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG 0x4210
@@ -82,37 +83,45 @@ static int dispatch_set(const struct tracee *t, const struct dispatch *d, struct
 			"setting the system call dispatch", e);
 }
 
-int loan_begin(struct loan *l, struct tracee *t, uint64_t blocked, struct err *e)
+int loan_begin(struct loan *l, struct remote *r, struct tracee *t, uint64_t blocked, struct err *e)
 {
 	struct dispatch off = { .mode = PR_SYS_DISPATCH_OFF };
-	int r;
+	int err;
 
-	*l = (struct loan){ .t = t };
-	r = loan_check(t, e) ?: tracee_get_sigmask(t, &l->mask, e);
-	if (r < 0)
-		return r;
+	*l = (struct loan){ .r = r, .t = t };
+	err = loan_check(t, e) ?: tracee_get_sigmask(t, &l->mask, e);
+	if (err < 0)
+		return err;
 	/* Our calls are no business of the program's dispatcher. Linux before 6.4 can't help. */
 	if (trace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, sizeof(l->dispatch),
 		  (uint64_t)&l->dispatch) < 0)
 		l->dispatch = off;
-	if (l->dispatch.mode != PR_SYS_DISPATCH_OFF)
-		r = dispatch_set(t, &off, e);
-	r = r ?: tracee_set_sigmask(t, blocked, e);
-	if (r < 0)
+	err = nest_carry(r, l, e);
+	if (err == 0 && l->dispatch.mode != PR_SYS_DISPATCH_OFF)
+		err = dispatch_set(t, &off, e);
+	err = err ?: tracee_set_sigmask(t, blocked, e);
+	if (err < 0)
 		loan_end(l, &ERR_INIT);
-	return r;
+	return err;
 }
 
 int loan_end(struct loan *l, struct err *e)
 {
 	struct tracee *t = l->t;
-	int r = 0;
+	bool dispatched = l->dispatch.mode != PR_SYS_DISPATCH_OFF;
+	int err = tracee_set_sigmask(t, l->mask, e);
 
-	if (t->regs_changed)
-		r = tracee_set_regs(t, &t->regs, e);
-	if (r == 0 && l->dispatch.mode != PR_SYS_DISPATCH_OFF)
-		r = dispatch_set(t, &l->dispatch, e);
-	return r ?: tracee_set_sigmask(t, l->mask, e);
+	if (err == 0 && l->r->carrier == t && !dispatched) {
+		struct user_regs_struct regs = nest_regs(l->r, t);
+
+		return trace_do(PTRACE_SETREGS, t->tid, 0, (uint64_t)&regs, "setting the registers", e);
+	}
+	/* On the way home are calls that the program's dispatcher would get. */
+	if (l->r->carrier == t)
+		l->r->carrier = NULL;
+	if (err == 0 && t->regs_changed)
+		err = tracee_set_regs(t, &t->regs, e);
+	return err ?: dispatched ? dispatch_set(t, &l->dispatch, e) : 0;
 }
 
 struct user_regs_struct loan_regs(const struct tracee *t)

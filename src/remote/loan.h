@@ -14,7 +14,10 @@ struct dispatch {
 	uint64_t mode, selector, offset, len;
 };
 
+struct remote;
+
 struct loan {
+	struct remote *r;
 	struct tracee *t;
 	uint64_t mask;
 	struct dispatch dispatch;
@@ -23,9 +26,15 @@ struct loan {
 #define ALL_SIGNALS UINT64_MAX
 #define SIGNAL_BIT(sig) (1ull << ((sig) - 1))
 
-/* @blocked: its signal mask meanwhile. -EOPNOTSUPP: it can't run our calls at all. */
-int loan_begin(struct loan *l, struct tracee *t, uint64_t blocked, struct err *e);
-/* After any outcome: the thread is in a stop that stop_settle() makes, or before a signal. */
+/*
+ * Should cpt die meanwhile the thread finds its way back (nest.c). @blocked: its signal mask meanwhile. -EOPNOTSUPP:
+ * it can't run our calls at all.
+ */
+int loan_begin(struct loan *l, struct remote *r, struct tracee *t, uint64_t blocked, struct err *e);
+/*
+ * After any outcome: the thread is in a stop that stop_settle() makes, or
+ * before a signal. The carrier's registers still lead home, if it can go on so.
+ */
 int loan_end(struct loan *l, struct err *e);
 
 /* Its registers without what harms our code: single steps, direction, a call to restart. */

@@ -21,6 +21,7 @@
 #include "remote/batch_table.h"
 #include "remote/interrupted.h"
 #include "remote/loan.h"
+#include "remote/nest.h"
 #include "remote/remote_parts.h"
 
 #define RUN_BLOCKED (ALL_SIGNALS & ~SIGNAL_BIT(STUB_BELL) & ~SIGNAL_BIT(SIGTRAP))
@@ -130,17 +131,12 @@ static int run_stub(struct run *run, struct err *e)
 
 /* ---- a part of a batch ------------------------------------------------------- */
 
-static void home_write(const struct tracee *t, uint64_t mask, struct stub_home *home)
+/* By way of the nest if it leads there: that takes away the foothold. */
+static void home_write(const struct remote *r, const struct loan *l, struct stub_home *home)
 {
-	struct user_regs_struct regs = interrupted_resume(&t->regs);
+	struct user_regs_struct regs = r->carrier == l->t ? nest_regs(r, l->t) : interrupted_resume(&l->t->regs);
 
-	*home = (struct stub_home){
-		.mask = mask, .flags = regs.eflags, .rip = regs.rip, .rsp = regs.rsp,
-		.rax = regs.rax, .rbx = regs.rbx, .rcx = regs.rcx, .rdx = regs.rdx,
-		.rsi = regs.rsi, .rdi = regs.rdi,
-		.rbp = regs.rbp, .r8 = regs.r8, .r9 = regs.r9, .r10 = regs.r10, .r11 = regs.r11,
-		.r12 = regs.r12, .r13 = regs.r13, .r14 = regs.r14, .r15 = regs.r15,
-	};
+	nest_write_home(home, &regs, l->mask);
 }
 
 /* Returns how many calls were made and had a wanted result, or negative. */
@@ -151,7 +147,7 @@ static ssize_t part_run_lent(struct remote *r, const struct loan *loan, const st
 	struct run run = { .r = r, .t = loan->t, .regs = loan_regs(loan->t) };
 	int err;
 
-	home_write(loan->t, loan->mask, (struct stub_home *)(void *)r->image);
+	home_write(r, loan, (struct stub_home *)(void *)r->image);
 	part_write(b, p, table, r->image + HOME_SIZE);
 	run.regs.rip = r->base;
 	run.regs.rbx = table;
@@ -165,7 +161,7 @@ static ssize_t part_run(struct remote *r, struct tracee *t, struct batch *b, con
 			struct err *e)
 {
 	struct loan loan;
-	ssize_t nr = loan_begin(&loan, t, RUN_BLOCKED, e);
+	ssize_t nr = loan_begin(&loan, r, t, RUN_BLOCKED, e);
 	int err;
 
 	if (nr < 0)

@@ -29,6 +29,7 @@
 
 #define HOME(at) stub_begin + STUB_HOME + (at)(%rip)
 #define SIG_SETMASK 2
+#define PR_SET_SYSCALL_USER_DISPATCH 59
 
 	.text
 	.globl stub_begin, stub_rung, stub_trapped, stub_end
@@ -97,5 +98,65 @@ stub_trapped:
 	mov	HOME(HOME_REGS + 128), %r15
 	jmp	*HOME(HOME_REGS)
 stub_end:
+
+/*
+ * The nest, see nest.c: one system call, and the way home if nobody is there
+ * any more when it returns. It unmaps the foothold, so it is elsewhere. Signals
+ * are handled on the thread's own stack, so rsp is its own when they may come.
+ */
+#define NEST(at) nest_data + (at)(%rip)
+#define REG(n) NEST(NEST_HOME + HOME_REGS + 8 * (n))
+
+	.globl nest_begin, nest_home, nest_dispatch, nest_regs_back, nest_data
+	.balign 16
+nest_begin:
+	syscall
+	mov	%rax, %rdi
+	cmp	$NEST_MAKES, %ebx
+	je	1f
+	ja	2f
+nest_home:
+	mov	NEST(NEST_FOOTHOLD), %rdi
+1:	mov	$FOOTHOLD_BYTES, %esi
+	mov	$__NR_munmap, %eax
+	syscall
+2:	lea	NEST(NEST_HOME + HOME_FLAGS), %rsp
+	popf
+	mov	REG(1), %rsp
+	mov	$__NR_rt_sigprocmask, %eax	/* from here on nothing changes the flags */
+	mov	$SIG_SETMASK, %edi
+	lea	NEST(NEST_HOME + HOME_MASK), %rsi
+	mov	$0, %edx
+	mov	$8, %r10d
+	syscall
+	jmp	*NEST(NEST_BEHIND)		/* a seccomp filter may not know prctl */
+nest_dispatch:
+	mov	$__NR_prctl, %eax		/* behind it no call is ours to make */
+	mov	$PR_SET_SYSCALL_USER_DISPATCH, %edi
+	mov	NEST(NEST_DISPATCH), %rsi
+	mov	NEST(NEST_DISPATCH + 8), %rdx
+	mov	NEST(NEST_DISPATCH + 16), %r10
+	mov	NEST(NEST_DISPATCH + 24), %r8
+	syscall
+nest_regs_back:
+	mov	REG(2), %rax
+	mov	REG(3), %rbx
+	mov	REG(4), %rcx
+	mov	REG(5), %rdx
+	mov	REG(6), %rsi
+	mov	REG(7), %rdi
+	mov	REG(8), %rbp
+	mov	REG(9), %r8
+	mov	REG(10), %r9
+	mov	REG(11), %r10
+	mov	REG(12), %r11
+	mov	REG(13), %r12
+	mov	REG(14), %r13
+	mov	REG(15), %r14
+	mov	REG(16), %r15
+	jmp	*REG(0)
+	.balign 8
+nest_data:
+	.fill	NEST_SIZE, 1, 0
 
 	.section .note.GNU-stack, "", @progbits

@@ -5,8 +5,9 @@
  * of a remote call (stub.S).
  *
  * Between any two functions of this folder a held thread is in a stop at the
- * kernel's way back to user mode, with the registers and the signal mask it
- * will run on with.
+ * kernel's way back to user mode, with the signal mask it will run on with. So
+ * are its registers, or they lead it there at once (nest.c): `regs` below has
+ * the registers.
  */
 #pragma once
 #include <stdbool.h>

@@ -237,7 +237,7 @@ struct kept {
 	size_t flags_of;
 };
 
-static bool run_is_kept(const struct live_process *p, const struct pagemap_swap_run *run, struct kept *k)
+static bool run_is_kept(const struct live_process *p, struct pagemap_swap_run *run, struct kept *k)
 {
 	const struct live_vma *v;
 
@@ -246,6 +246,15 @@ static bool run_is_kept(const struct live_process *p, const struct pagemap_swap_
 	if (k->at == p->nr_vmas || run->flags & PM_SWAP_RUN_SHMEM)
 		return false;
 	v = &p->vmas[k->at];
+	/* The process has a copy of a page of it from a former snapshot (nest.c), which reads as every vdso does. */
+	if (strcmp(v->path, "[vdso]") == 0) {
+		uint32_t pages = (uint32_t)min((v->end - run->vaddr) / PAGE_SIZE, (uint64_t)run->nr_pages);
+
+		run->vaddr += pages * PAGE_SIZE;
+		run->slot += pages;
+		run->nr_pages -= pages;
+		return run->nr_pages && run_is_kept(p, run, k);
+	}
 	/* See run_is_needed(); a run of zeroes over several mappings is kept if it begins in a file's. */
 	if (run->flags & PM_SWAP_RUN_ZERO && v->ino == 0 && run->vaddr + run->nr_pages * PAGE_SIZE <= v->end)
 		return false;
