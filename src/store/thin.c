@@ -13,10 +13,14 @@
 #include <fcntl.h>
 #include <libdevmapper.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include "base/util.h"
 #include "store/thin.h"
 
@@ -278,6 +282,8 @@ int thin_delete(const char *pool, uint32_t id, struct err *e)
 
 struct thin_snapshot_job {
 	task suspend, message, resume;
+	pid_t guard;
+	int guard_pipe;	/* closed by the death of cpt */
 	char *origin_dev;
 	uint32_t cookie;
 	bool suspended;
@@ -296,12 +302,70 @@ static int resume(struct thin_snapshot_job *job, struct err *e)
 	return err_advise(e, "the container waits for its swap volume: `dmsetup resume %s` lets it go on", job->origin_dev);
 }
 
+/*
+ * A process that resumes the device when cpt dies while it is suspended: the
+ * container would hang until the next command came. It is ready, with all its
+ * memory locked, before the device is suspended.
+ */
+static void guard_main(task resume_task, int pipe)
+{
+	sigset_t all;
+	char ready = 1;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	setsid();	/* what is sent to cpt's process group is not for it */
+	if (mlockall(MCL_CURRENT) < 0 || write(pipe, &ready, 1) != 1)
+		_exit(1);
+	while (read(pipe, &ready, 1) < 0 && errno == EINTR)
+		;
+	for (int try = 0; try < 3 && !dm_task_run(resume_task); try++)
+		;
+	_exit(0);
+}
+
+static int guard_start(struct thin_snapshot_job *job, struct err *e)
+{
+	_cleanup_task_ task t = new_task(DM_DEVICE_RESUME, job->origin_dev);
+	_cleanup_fd_ int theirs = -1;
+	int pair[2];
+	char ready;
+
+	if (!t)
+		return no_task("resume", job->origin_dev, e);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socketpair");
+	job->guard_pipe = pair[0];
+	theirs = pair[1];
+	job->guard = fork();
+	if (job->guard < 0)
+		return err_sys(e, "fork");
+	if (job->guard == 0) {
+		close(job->guard_pipe);
+		guard_main(t, theirs);
+	}
+	close_fd(&theirs);
+	if (read_all(job->guard_pipe, &ready, 1) < 0)
+		return err_set(e, -ECHILD, "the process that would resume %s if cpt died has ended", job->origin_dev);
+	return 0;
+}
+
+static void guard_end(struct thin_snapshot_job *job)
+{
+	if (job->guard > 0) {
+		kill(job->guard, SIGKILL);
+		waitpid(job->guard, NULL, 0);
+	}
+	close_fd(&job->guard_pipe);
+}
+
 void thin_snapshot_free(struct thin_snapshot_job *job)
 {
 	if (!job)
 		return;
 	if (job->suspended)
 		resume(job, &ERR_INIT);
+	guard_end(job);
 	if (!job->resumed)
 		dm_udev_complete(job->cookie);
 	dm_udev_wait(job->cookie);
@@ -318,8 +382,10 @@ int thin_snapshot_prepare(struct thin_snapshot_job **ret, const char *pool, uint
 {
 	struct thin_snapshot_job *job = xcalloc(1, sizeof(*job));
 	char message[48];
+	int r;
 
 	snprintf(message, sizeof(message), "create_snap %u %u", id, origin);
+	job->guard_pipe = -1;
 	job->origin_dev = xstrdup(origin_dev);
 	job->suspend = new_task(DM_DEVICE_SUSPEND, origin_dev);
 	job->message = new_task(DM_DEVICE_TARGET_MSG, pool);
@@ -331,8 +397,12 @@ int thin_snapshot_prepare(struct thin_snapshot_job **ret, const char *pool, uint
 		thin_snapshot_free(job);
 		return no_task("snapshot of", origin_dev, e);
 	}
-	*ret = job;
-	return 0;
+	r = guard_start(job, e);
+	if (r < 0)
+		thin_snapshot_free(job);
+	else
+		*ret = job;
+	return r;
 }
 
 int thin_snapshot_suspend(struct thin_snapshot_job *job, struct err *e)

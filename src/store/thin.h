@@ -34,7 +34,8 @@ int thin_create(const char *pool, uint32_t id, struct err *e);
  * A snapshot of thin @origin, active as @origin_dev, in three steps: prepare,
  * which allocates; suspend, from when on nothing written to the origin gets
  * to it; finish, which makes the snapshot, durable on return, and resumes. A
- * job that was suspended and not finished is resumed when it is freed.
+ * job that was suspended and not finished is resumed when it is freed, and
+ * when cpt dies.
  */
 struct thin_snapshot_job;
 int thin_snapshot_prepare(struct thin_snapshot_job **ret, const char *pool, uint32_t id, uint32_t origin,
