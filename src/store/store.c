@@ -79,10 +79,6 @@ static int make_file(const char *path, uint64_t bytes, struct err *e)
 {
 	_cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	if (fd < 0 && errno == EEXIST) {
-		err_set(e, -EEXIST, "%s is there but no catalog", path);
-		return err_advise(e, "it is left from an earlier store: remove it if nothing in it is needed");
-	}
 	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
 		return err_sys(e, "make %s with %ju bytes", path, (uintmax_t)bytes);
 	return 0;
@@ -221,23 +217,68 @@ static int take_lock(const char *dir, int *ret_fd, struct err *e)
 	return 0;
 }
 
+static void remove_in(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = path_in(dir, name);
+
+	loop_detach(path, &ERR_INIT);
+	unlink(path);
+}
+
+/* The catalog has this name while the store is being made: what else is in the directory belongs to it. */
+#define UNFINISHED "catalog.new"
+
 static void remove_made(const struct store_options *o, const char *dir)
 {
-	static const char *const names[] = { "catalog.db", "catalog.db-wal", "catalog.db-shm", "data.img", "metadata.img" };
+	static const char *const names[] = {
+		"catalog.db", "catalog.db-wal", "catalog.db-shm", UNFINISHED "-wal", UNFINISHED "-shm",
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names) - (o->data_device ? 2 : 0); i++) {
-		_cleanup_free_ char *path = path_in(dir, names[i]);
-
-		loop_detach(path, &ERR_INIT);
-		unlink(path);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		remove_in(dir, names[i]);
+	if (!o->data_device) {
+		remove_in(dir, "data.img");
+		remove_in(dir, "metadata.img");
 	}
+	remove_in(dir, UNFINISHED);
+}
+
+/* A leftover of an earlier store is not this one's to remove. */
+static int begin_making(const struct store_options *o, const char *dir, struct err *e)
+{
+	_cleanup_free_ char *path = path_in(dir, UNFINISHED), *data = path_in(dir, "data.img"),
+			    *metadata = path_in(dir, "metadata.img");
+	_cleanup_fd_ int fd = -1;
+
+	if (access(path, F_OK) == 0)
+		remove_made(o, dir);
+	if (!o->data_device && (access(data, F_OK) == 0 || access(metadata, F_OK) == 0)) {
+		err_set(e, -EEXIST, "%s is there but no catalog", access(data, F_OK) == 0 ? data : metadata);
+		return err_advise(e, "it is left from an earlier store: remove it if nothing in it is needed");
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(e, "make %s", path) : 0;
+}
+
+static int make_catalog(const struct store_options *o, const char *dir, struct err *e)
+{
+	_cleanup_free_ char *unfinished = path_in(dir, UNFINISHED), *path = path_in(dir, "catalog.db");
+	_cleanup_fd_ int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct catalog *c = NULL;
+	int r = catalog_open(&c, unfinished, true, e) ?: add_settings(c, o, e);
+
+	catalog_close(c);
+	if (r < 0)
+		return r;
+	if (rename(unfinished, path) < 0 || fsync(dir_fd) < 0)
+		return err_sys(e, "make %s", path);
+	return 0;
 }
 
 int store_init(const struct store_options *o, struct err *e)
 {
 	const char *dir = o->dir ?: STORE_DIR;
 	_cleanup_free_ char *path = path_in(dir, "catalog.db");
-	struct catalog *c = NULL;
 	struct store *s = NULL;
 	_cleanup_fd_ int lock = -1;
 	int r = make_dir(dir, e) ?: take_lock(dir, &lock, e);
@@ -246,11 +287,10 @@ int store_init(const struct store_options *o, struct err *e)
 		return r;
 	if (access(path, F_OK) == 0)
 		return err_set(e, -EEXIST, "there is a store in %s already", dir);
-	r = make_devices(o, dir, e);
+	r = begin_making(o, dir, e);
 	if (r < 0)
 		return r;
-	r = catalog_open(&c, path, true, e) ?: add_settings(c, o, e);
-	catalog_close(c);
+	r = make_devices(o, dir, e) ?: make_catalog(o, dir, e);
 	close_fd(&lock);
 	/* A store that can't be opened is no store: the user learns now. */
 	r = r ?: store_open(&s, dir, STORE_WRITE, e);
