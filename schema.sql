@@ -73,7 +73,10 @@ CREATE TABLE pin (
 	thin_id INTEGER NOT NULL UNIQUE REFERENCES volume (thin_id) ON DELETE CASCADE,
 	-- what the volume's contents derive from: the last snapshot taken, or the restored one
 	parent_snapshot TEXT REFERENCES snapshot (id) ON DELETE SET NULL,
-	boot_id TEXT NOT NULL		-- /proc/sys/kernel/random/boot_id: a pin does not outlive its boot
+	boot_id TEXT NOT NULL,		-- /proc/sys/kernel/random/boot_id: a pin does not outlive its boot
+	-- what is left to do when no command is at work on it, for one was killed: 'end' the tasks in the cgroup and
+	-- unpin it; the same and 'remove' it; 'thaw' it, for its restore is complete. NULL: nothing
+	cut_short TEXT CHECK (cut_short IN ('end', 'remove', 'thaw'))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pin_parent_snapshot ON pin (parent_snapshot);
 

@@ -2,8 +2,10 @@
 /* cpt: checkpoint and restore of Linux containers. The verb table, global options, and the only place that prints errors. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/stage.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 
@@ -55,7 +57,7 @@ int main(int argc, char **argv)
 	};
 	struct err e = ERR_INIT;
 	const struct verb *v;
-	int option;
+	int option, status;
 
 	while ((option = getopt_long(argc, argv, "+hv", options, NULL)) != -1) {
 		if (option == 'v')
@@ -83,5 +85,14 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	optind = 0;	/* glibc: begin anew, with the verb's own options */
-	return v->main(argc, argv, &e) < 0 ? fail(&e) : 0;
+	if (v->main(argc, argv, &e) == 0)
+		return 0;
+	if (geteuid() != 0 && e.code != -EINVAL)
+		err_advise(&e, "everything of cpt needs root's rights: `sudo cpt %s`", v->name);
+	status = fail(&e);
+	if (e.code == -EINTR && stage_signal()) {
+		signal(stage_signal(), SIG_DFL);	/* it ends by that, as a shell wants to know */
+		raise(stage_signal());
+	}
+	return status;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/stage.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 
@@ -92,6 +93,20 @@ const char *human_size(uint64_t bytes)
 	}
 	snprintf(buf, sizeof(ring[0]), unit && v < 10 ? "%.1f %s" : "%.0f %s", v, units[unit]);
 	return buf;
+}
+
+struct json_object *stages_json(void)
+{
+	struct json_object *o = json_object_new_object();
+	size_t nr;
+	const struct stage_time *t = stage_times(&nr);
+
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t end = i + 1 < nr ? t[i + 1].begin_ns : now_ns();
+
+		json_object_object_add(o, t[i].name, json_object_new_int64((int64_t)(end - t[i].begin_ns)));
+	}
+	return o;
 }
 
 void print_json(struct json_object *o)

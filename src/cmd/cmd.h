@@ -36,5 +36,7 @@ void verb_help(const struct verb *v);
 uint64_t parse_size(const char *text);
 /* "1.5 GiB"; static ring of buffers. */
 const char *human_size(uint64_t bytes);
+/* {"survey": 1200345, ...}: how many nanoseconds each stage took. */
+struct json_object *stages_json(void);
 /* Print @o as one line of JSON and release it. */
 void print_json(struct json_object *o);

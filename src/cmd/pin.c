@@ -7,15 +7,13 @@
 #include <time.h>
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "engine/cut_short.h"
 #include "engine/pin.h"
 #include "host/cgroup.h"
 
-static int open_cgroup_and_store(const struct verb *v, int argc, char **argv, char **cgroup, struct store **store,
-				 struct err *e)
+static int find_cgroup(const struct verb *v, int argc, char **argv, char **cgroup, struct err *e)
 {
-	if (argc != optind + 1)
-		return usage_error(v, e, "which cgroup?");
-	return cgroup_resolve(argv[optind], cgroup, e) ?: store_open(store, globals.store, STORE_WRITE, e);
+	return argc == optind + 1 ? cgroup_resolve(argv[optind], cgroup, e) : usage_error(v, e, "which cgroup?");
 }
 
 static void print_cgroup(const char *cgroup, bool pinned)
@@ -45,7 +43,8 @@ static int pin_main(int argc, char **argv, struct err *e)
 		if (!bytes)
 			return usage_error(&pin_verb, e, "\"%s\" is not a size like 512M or 20G", optarg);
 	}
-	r = open_cgroup_and_store(&pin_verb, argc, argv, &cgroup, &store, e) ?: pin_cgroup(store, cgroup, bytes, e);
+	r = find_cgroup(&pin_verb, argc, argv, &cgroup, e) ?: cut_short_open(&store, globals.store, e) ?:
+	    pin_cgroup(store, cgroup, bytes, e);
 	if (r == 0)
 		print_cgroup(cgroup, true);
 	return r;
@@ -118,7 +117,8 @@ static int unpin_main(int argc, char **argv, struct err *e)
 
 	if (next_option(&unpin_verb, argc, argv, "", NULL, e) != -1)
 		return e->code;
-	r = open_cgroup_and_store(&unpin_verb, argc, argv, &cgroup, &store, e);
+	/* What is half done may be the unpinning of this one, which ends below. */
+	r = find_cgroup(&unpin_verb, argc, argv, &cgroup, e) ?: store_open(&store, globals.store, STORE_WRITE, e);
 	if (r < 0)
 		return r;
 	progress_begin(&progress, store, cgroup);

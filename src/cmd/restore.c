@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "engine/cut_short.h"
 #include "engine/restore.h"
 #include "host/cgroup.h"
 
@@ -21,6 +22,7 @@ static void print_result(const struct snapshot_row *s, const char *cgroup, const
 		json_object_object_add(o, "total_ns", json_object_new_int64((int64_t)f->total_ns));
 		if (f->prefetch_ns)
 			json_object_object_add(o, "prefetch_ns", json_object_new_int64((int64_t)f->prefetch_ns));
+		json_object_object_add(o, "stages_ns", stages_json());
 		print_json(o);
 	}
 	fprintf(stderr, "%zu processes, %zu threads, %zu runs restored into %s in %.1f ms\n",
@@ -61,7 +63,7 @@ static int restore_main(int argc, char **argv, struct err *e)
 	if (argc != optind + 1)
 		return usage_error(&restore_verb, e, "which snapshot? `cpt list` shows them");
 	o.cgroup = cgroup;
-	r = store_open(&store, globals.store, STORE_WRITE, e) ?:
+	r = cut_short_open(&store, globals.store, e) ?:
 	    catalog_get_snapshot(store_catalog(store), argv[optind], &row, e) ?:
 	    restore_snapshot(store, &row, &o, &figures, e);
 	if (r == 0 && !o.dry_run)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "engine/cut_short.h"
 #include "store/store.h"
 
 /* Rows before pool: what the catalog names must be there. */
@@ -36,7 +37,7 @@ static int rm_main(int argc, char **argv, struct err *e)
 		return e->code;
 	if (argc == optind)
 		return usage_error(&rm_verb, e, "which snapshot? `cpt list` shows them");
-	r = store_open(&store, globals.store, STORE_WRITE, e);
+	r = cut_short_open(&store, globals.store, e);
 	for (int i = optind; r == 0 && i < argc; i++)
 		r = remove_one(store, argv[i], e);
 	return r;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "engine/cut_short.h"
 #include "engine/snapshot.h"
 #include "host/cgroup.h"
 
@@ -38,6 +39,7 @@ static void print_result(const struct snapshot_row *s)
 		json_object_object_add(o, "catalog_bytes", json_object_new_int64(s->catalog_bytes));
 		json_object_object_add(o, "frozen_ns", json_object_new_int64(s->frozen_ns));
 		json_object_object_add(o, "total_ns", json_object_new_int64(s->total_ns));
+		json_object_object_add(o, "stages_ns", stages_json());
 		print_json(o);
 	} else {
 		puts(s->id);
@@ -69,7 +71,7 @@ static int snapshot_main(int argc, char **argv, struct err *e)
 	}
 	if (argc != optind + 1)
 		return usage_error(&snapshot_verb, e, "which cgroup?");
-	r = cgroup_resolve(argv[optind], &cgroup, e) ?: store_open(&store, globals.store, STORE_WRITE, e) ?:
+	r = cgroup_resolve(argv[optind], &cgroup, e) ?: cut_short_open(&store, globals.store, e) ?:
 	    snapshot_take(store, cgroup, &o, &row, e);
 	if (r == 0)
 		print_result(&row);

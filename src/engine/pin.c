@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include "base/util.h"
+#include "engine/cut_short.h"
 #include "engine/pin.h"
 #include "host/cgroup.h"
 #include "host/uapi.h"
@@ -31,22 +32,43 @@ static int set_device(const char *cgroup, const char *dev, struct err *e)
 	return err_advise(e, "there is no such cgroup");
 }
 
-int pin_cgroup_to(struct store *s, const char *cgroup, const struct swap_volume *v, const char *parent, struct err *e)
+static int set_row(struct store *s, const char *cgroup, int64_t thin_id, const char *parent, const char *cut_short,
+		   struct err *e)
 {
 	_cleanup_free_ char *boot_id = NULL;
-	struct pin_row row = { .cgroup = (char *)cgroup, .thin_id = v->thin_id, .parent_snapshot = (char *)parent };
-	int r = pin_sweep(s, e) ?: read_boot_id(&boot_id, e);
+	struct pin_row row = {
+		.cgroup = (char *)cgroup, .thin_id = thin_id, .parent_snapshot = (char *)parent,
+		.cut_short = (char *)cut_short,
+	};
+	int r = read_boot_id(&boot_id, e);
 
-	if (r < 0)
-		return r;
 	row.boot_id = boot_id;
-	r = catalog_set_pin(store_catalog(s), &row, e);
-	if (r < 0)
-		return r;
-	r = set_device(cgroup, v->dev, e);
-	if (r < 0)
-		catalog_remove_pin(store_catalog(s), cgroup, &ERR_INIT);
-	return r;
+	return r ?: catalog_set_pin(store_catalog(s), &row, e);
+}
+
+int pin_begin(struct store *s, const char *cgroup, const struct swap_volume *v, const char *parent, struct err *e)
+{
+	bool there = cgroup_exists(cgroup);
+	int r = set_row(s, cgroup, v->thin_id, parent, there ? CUT_SHORT_END : CUT_SHORT_REMOVE, e);
+
+	return r ?: cgroup_create(cgroup, e) ?: set_device(cgroup, v->dev, e);
+}
+
+int pin_complete(struct store *s, const char *cgroup, struct err *e)
+{
+	struct catalog *c = store_catalog(s);
+
+	return catalog_mark_pin(c, cgroup, CUT_SHORT_THAW, e) ?: cgroup_set(cgroup, "cgroup.freeze", "0", e) ?:
+	       catalog_mark_pin(c, cgroup, NULL, e);
+}
+
+void pin_undo(struct store *s, const char *cgroup)
+{
+	struct pin_row row = { 0 };
+
+	if (catalog_get_pin(store_catalog(s), cgroup, &row, &ERR_INIT) == 0)
+		cut_short_tidy(s, &row, &ERR_INIT);
+	pin_row_clear(&row);
 }
 
 /* Its pages have to fit twice, see volume.c; a limit that is raised later is what --size is for. */
@@ -68,8 +90,10 @@ static int check_free(struct store *s, const char *cgroup, struct err *e)
 	int r = catalog_get_pin(store_catalog(s), cgroup, &row, e);
 
 	pin_row_clear(&row);
-	if (r == 0)
-		return err_set(e, -EEXIST, "%s is pinned to a swap volume already", cgroup);
+	if (r == 0) {
+		err_set(e, -EEXIST, "%s is pinned to a swap volume already", cgroup);
+		return err_advise(e, "`cpt unpin %s` first, if it shall have another", cgroup);
+	}
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -80,11 +104,10 @@ int pin_cgroup(struct store *s, const char *cgroup, uint64_t bytes, struct err *
 
 	if (!cgroup_exists(cgroup))
 		return err_set(e, -ENOENT, "there is no cgroup %s", cgroup);
-	r = pin_sweep(s, e) ?: check_free(s, cgroup, e) ?: choose_bytes(cgroup, &bytes, e) ?:
-	    volume_create(s, bytes, &v, e);
+	r = check_free(s, cgroup, e) ?: choose_bytes(cgroup, &bytes, e) ?: volume_create(s, bytes, &v, e);
 	if (r < 0)
 		return r;
-	r = pin_cgroup_to(s, cgroup, &v, NULL, e);
+	r = set_row(s, cgroup, v.thin_id, NULL, NULL, e) ?: set_device(cgroup, v.dev, e);
 	if (r < 0)
 		volume_destroy(s, v.thin_id, &ERR_INIT);
 	return r;
@@ -98,43 +121,19 @@ int unpin_cgroup(struct store *s, const char *cgroup, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (cgroup_exists(cgroup))
-		r = set_device(cgroup, "none", e);
+	if (row.cut_short) {
+		r = cut_short_tidy(s, &row, e);
+		if (r <= 0) {
+			pin_row_clear(&row);
+			return r;
+		}
+	}
+	r = cgroup_exists(cgroup) ? set_device(cgroup, "none", e) : 0;
 	if (r == 0)
 		r = volume_destroy(s, row.thin_id, e);
 	/* As it was, if it still can be. */
 	if (r < 0 && volume_find(s, row.thin_id, &v, &ERR_INIT) == 0)
 		set_device(cgroup, v.dev, &ERR_INIT);
 	pin_row_clear(&row);
-	return r;
-}
-
-/* ---- pins whose cgroup is gone ------------------------------------------------------- */
-
-struct orphans {
-	int64_t *thin_ids;
-	size_t nr, cap;
-};
-
-static int note_orphan(const struct pin_row *p, void *arg)
-{
-	struct orphans *o = arg;
-
-	if (!cgroup_exists(p->cgroup)) {
-		array_grow(o->thin_ids, o->nr, o->cap);
-		o->thin_ids[o->nr++] = p->thin_id;
-	}
-	return 0;
-}
-
-int pin_sweep(struct store *s, struct err *e)
-{
-	struct orphans o = { 0 };
-	int r = catalog_each_pin(store_catalog(s), note_orphan, &o, e);
-
-	/* One that can't be removed now (a task that was moved away still has pages there) is no reason to fail. */
-	for (size_t i = 0; r == 0 && i < o.nr; i++)
-		volume_destroy(s, o.thin_ids[i], &ERR_INIT);
-	free(o.thin_ids);
 	return r;
 }

@@ -2,8 +2,8 @@
 /*
  * Binding a cgroup to a swap volume of its own. The catalog's row is made
  * before the kernel is told and removed after it was told the opposite, so a
- * volume in use always has a row; a row whose cgroup is gone is removed by the
- * next of these calls.
+ * volume in use always has a row; a row that is no pin is removed by the next
+ * command (cut_short.h).
  */
 #pragma once
 #include <stdint.h>
@@ -15,12 +15,17 @@
  * machine's memory) and pin @cgroup to it. -EEXIST: it is pinned already.
  */
 int pin_cgroup(struct store *s, const char *cgroup, uint64_t bytes, struct err *e);
-/* Pin to a volume that is there: a clone of snapshot @parent. */
-int pin_cgroup_to(struct store *s, const char *cgroup, const struct swap_volume *v, const char *parent, struct err *e);
+/*
+ * Pin to a volume that is there: a clone of snapshot @parent. The cgroup is made if there is none. Until
+ * pin_complete(), killing cpt means that the next command undoes it as pin_undo() does.
+ */
+int pin_begin(struct store *s, const char *cgroup, const struct swap_volume *v, const char *parent, struct err *e);
+/* The tasks are there, in the cgroup that was frozen: thaw it. From now on they stay. */
+int pin_complete(struct store *s, const char *cgroup, struct err *e);
+/* End the tasks, unpin, remove the volume, and the cgroup if pin_begin() made it. */
+void pin_undo(struct store *s, const char *cgroup);
 /*
  * Undo either. What the volume holds comes back into memory first, which can
  * take long; if it does not fit, the cgroup stays pinned. -ENOENT: it is not pinned.
  */
 int unpin_cgroup(struct store *s, const char *cgroup, struct err *e);
-/* Remove pins, with their volumes, of cgroups that don't exist any more. */
-int pin_sweep(struct store *s, struct err *e);

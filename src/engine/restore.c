@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include "base/stage.h"
 #include "engine/pin.h"
 #include "engine/restore.h"
 #include "host/cgroup.h"
@@ -33,7 +34,7 @@ static void add_threads(struct restore *r, struct new_process *p)
 	}
 }
 
-static int plan(struct restore *r, struct err *e)
+int restore_plan(struct restore *r, struct err *e)
 {
 	const struct process_row *row;
 	size_t nr;
@@ -202,9 +203,14 @@ static int seal(struct restore *r, struct err *e)
 	return ret;
 }
 
+/*
+ * Until now each task ends when cpt ends. One after the other is freed of that
+ * in a frozen cgroup, so that none runs before all do: if cpt is killed on the
+ * way, some end, none has run, and the next command ends the others.
+ */
 static int let_go(struct restore *r, struct err *e)
 {
-	int ret = 0;
+	int ret = cgroup_set(r->cgroup, "cgroup.freeze", "1", e);
 
 	restore_close_files(r);
 	for (size_t i = 0; i < r->nr_processes; i++)
@@ -224,13 +230,11 @@ static void reap(void)
 
 static int build(struct restore *r, struct err *e)
 {
-	int ret = make_objects(r, e) ?: process_restore_tree(r, e) ?: make_memory(r, e) ?: make_places(r, e) ?:
-		  make_tasks(r, e) ?: seal(r, e) ?: let_go(r, e);
+	int ret = stage("objects", e) ?: make_objects(r, e) ?: stage("tree", e) ?: process_restore_tree(r, e) ?:
+		  stage("memory", e) ?: make_memory(r, e) ?: stage("places", e) ?: make_places(r, e) ?:
+		  stage("tasks", e) ?: make_tasks(r, e) ?: stage("seal", e) ?: seal(r, e) ?:
+		  stage("go", e) ?: let_go(r, e);
 
-	if (ret < 0) {
-		cgroup_kill(r->cgroup, &ERR_INIT);
-		reap();
-	}
 	for (size_t i = 0; i < r->nr_processes; i++)
 		free(take_ptr(r->processes[i].remote));
 	return ret;
@@ -241,28 +245,29 @@ static int restore_into(struct store *store, const struct snapshot_row *snapshot
 			struct restore *r, struct err *e)
 {
 	struct swap_volume volume;
-	bool made = false;
 	int ret;
 
-	ret = cgroup_create_empty(r->cgroup, &made, e);
+	ret = cgroup_check_empty(r->cgroup, e) ?: stage("volume", e);
 	if (ret < 0) {
 		volume_clone_abandon(clone);
 		return ret;
 	}
 	ret = volume_clone_finish(clone, &volume, e);
+	if (ret < 0)
+		return ret;
+	ret = stage("cgroup", e) ?: pin_begin(store, r->cgroup, &volume, snapshot->id, e);
 	if (ret == 0) {
-		ret = pin_cgroup_to(store, r->cgroup, &volume, snapshot->id, e);
-		if (ret == 0) {
-			r->cgroup_fd = cgroup_open(r->cgroup, e);
-			ret = r->cgroup_fd < 0 ? r->cgroup_fd : build(r, e);
-			if (ret < 0)
-				unpin_cgroup(store, r->cgroup, &ERR_INIT);
-		} else {
-			volume_destroy(store, volume.thin_id, &ERR_INIT);
-		}
+		r->cgroup_fd = cgroup_open(r->cgroup, e);
+		ret = r->cgroup_fd < 0 ? r->cgroup_fd : build(r, e) ?: stage("complete", e) ?:
+		      pin_complete(store, r->cgroup, e);
 	}
-	if (ret < 0 && made)
-		cgroup_remove(r->cgroup, &ERR_INIT);
+	if (ret < 0) {
+		close_fd(&r->cgroup_fd);
+		restore_close_files(r);
+		pin_undo(store, r->cgroup);
+		reap();
+		volume_destroy(store, volume.thin_id, &ERR_INIT);	/* if it has not come to a pin */
+	}
 	return ret;
 }
 
@@ -281,8 +286,10 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 	int ret;
 
 	raise_file_limit();	/* each file is made by cpt; the limits of tasks are their own */
+	stage_hear_signals();
 	ret = options->dry_run ? 0 : volume_clone_begin(store, snapshot->thin_id, &clone, e);
-	ret = ret ?: catalog_load_image(store_catalog(store), snapshot->id, img, e) ?: plan(&r, e);
+	ret = ret ?: stage("load", e) ?: catalog_load_image(store_catalog(store), snapshot->id, img, e) ?:
+	      restore_plan(&r, e);
 	if (ret == 0 && !options->dry_run)
 		ret = restore_into(store, snapshot, take_ptr(clone), &r, e);
 	volume_clone_abandon(clone);
@@ -296,6 +303,8 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 		memory_prefetch(&r, &ret_figures->prefetch_err);
 		ret_figures->prefetch_ns = now_ns() - begun;
 	}
+	if (ret == -EINTR)
+		err_advise(e, "nothing is left of it");
 	close_fd(&r.cgroup_fd);
 	restore_clear(&r);
 	return ret;

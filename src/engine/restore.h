@@ -34,6 +34,8 @@ struct restore_figures {
 	size_t tasks, threads, runs;
 };
 
+/* The stage "load" of rows that are there already: everything that is checked before anything is made. */
+int restore_plan(struct restore *r, struct err *e);
 /* The tasks run even if reading ahead failed: that is told in @ret->prefetch_err. */
 int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, const struct restore_options *options,
 		     struct restore_figures *ret, struct err *e);

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
+#include "base/stage.h"
 #include "engine/pin.h"
 #include "engine/snapshot.h"
 #include "host/cgroup.h"
@@ -23,7 +24,6 @@ struct job {
 	struct save save;
 	struct sync_figures written;	/* by all syncs of this snapshot */
 	int64_t thin_id;
-	bool thin_taken;
 	uint64_t begun_ns, frozen_ns;
 };
 
@@ -89,13 +89,24 @@ static void save_begin(struct job *j, bool frozen)
 	};
 }
 
+static bool has_process(const struct live *l, pid_t pid)
+{
+	for (size_t i = 0; i < l->nr_processes; i++)
+		if (l->processes[i].pid == pid)
+			return true;
+	return false;
+}
+
 static int survey(struct job *j, struct err *e)
 {
 	int r = live_read(&j->live, j->cgroup, j->cgroup_fd, false, e);
 
 	if (r < 0)
 		return r;
-	if (j->live.nr_processes == 0) {
+	if (has_process(&j->live, getpid())) {
+		r = err_set(e, -EBUSY, "cpt itself is in the cgroup %s, and can't stop itself", j->cgroup);
+		err_advise(e, "run it from another one: `echo $$ >/sys/fs/cgroup/cgroup.procs` moves a shell to the root");
+	} else if (j->live.nr_processes == 0) {
 		r = err_set(e, -ESRCH, "the cgroup %s has no task", j->cgroup);
 		err_advise(e, "`cat /sys/fs/cgroup%s/cgroup.procs` lists its processes", j->cgroup);
 	} else {
@@ -155,13 +166,12 @@ static int save_frozen(struct job *j, struct err *e)
 
 	save_begin(j, true);
 	/* Memory before footholds: what runs in a thread may touch its memory (rseq); after all memfds are known. */
-	r = files_look(&j->save, e) ?: memory_sync(&j->live, &j->written, e) ?: memory_save(&j->save, e) ?:
-	    open_footholds(&j->live, e) ?: save_all(&j->save, e) ?: refuse_if_any(j, e);
+	r = stage("sync", e) ?: files_look(&j->save, e) ?: memory_sync(&j->live, &j->written, e) ?:
+	    stage("collect", e) ?: memory_save(&j->save, e) ?: open_footholds(&j->live, e) ?: stage("look", e) ?:
+	    save_all(&j->save, e) ?: refuse_if_any(j, e) ?: stage("take", e);
 	if (r < 0)
 		return r;
-	r = volume_snapshot_take(j->store, &j->volume, j->thin_id, e);
-	j->thin_taken = r == 0;
-	return r;
+	return volume_snapshot_take(j->store, &j->volume, j->thin_id, e);
 }
 
 /* ---- commit ------------------------------------------------------------ */
@@ -222,15 +232,14 @@ static int freeze_and_commit(struct job *j, struct snapshot_row *ret, struct err
 	uint64_t stopped;
 	int r;
 
-	r = volume_snapshot_prepare(j->store, &j->volume, &j->thin_id, e);
+	r = stage("prepare", e) ?: volume_snapshot_prepare(j->store, &j->volume, &j->thin_id, e);
 	if (r < 0)
 		return r;
 	stopped = now_ns();
-	r = live_read(&j->live, j->cgroup, j->cgroup_fd, true, e);
-	if (r < 0)
-		return r;
-	r = save_frozen(j, e);
+	r = stage("stop", e) ?: live_read(&j->live, j->cgroup, j->cgroup_fd, true, e) ?: save_frozen(j, e);
 	j->frozen_ns = now_ns() - stopped;
+	if (r == 0)
+		r = stage("release", e);
 	if (r == 0)
 		describe(j, &row);
 	if (r < 0 || !j->options->kill)
@@ -238,11 +247,14 @@ static int freeze_and_commit(struct job *j, struct snapshot_row *ret, struct err
 	j->frozen_ns = now_ns() - stopped;
 	row.frozen_ns = (int64_t)j->frozen_ns;
 	if (r == 0)
-		r = commit(j, &row, e);
-	if (r == 0 && j->options->kill)
+		r = stage("commit", e) ?: commit(j, &row, e);
+	if (r == 0 && j->options->kill) {
+		stage_hear_no_signals();	/* it exists */
+		stage("kill", &ERR_INIT);
 		r = cgroup_kill(j->cgroup, e);
+	}
 	live_release(&j->live, &ERR_INIT);
-	if (r < 0 && j->thin_taken && !row.catalog_bytes)
+	if (r < 0 && !row.catalog_bytes)
 		volume_snapshot_discard(j->store, j->thin_id, &ERR_INIT);
 	if (r < 0)
 		snapshot_row_clear(&row);
@@ -263,7 +275,11 @@ int snapshot_take(struct store *store, const char *cgroup, const struct snapshot
 	j.cgroup_fd = cgroup_open(cgroup, e);
 	if (j.cgroup_fd < 0)
 		return j.cgroup_fd;
-	r = survey(&j, e) ?: find_volume(&j, e) ?: presync(&j, e) ?: freeze_and_commit(&j, ret, e);
+	stage_hear_signals();
+	r = stage("survey", e) ?: survey(&j, e) ?: stage("pin", e) ?: find_volume(&j, e) ?: stage("presync", e) ?:
+	    presync(&j, e) ?: freeze_and_commit(&j, ret, e);
+	if (r == -EINTR)
+		err_advise(e, "the container runs on as it was, and nothing is left of the snapshot");
 	save_clear(&j.save);
 	pin_row_clear(&j.pin);
 	close_fd(&j.cgroup_fd);

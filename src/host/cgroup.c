@@ -92,8 +92,10 @@ int cgroup_resolve(const char *name, char **ret, struct err *e)
 		len = strcspn(from, "/");
 		if (!len)
 			break;
-		if (len == 2 && strncmp(from, "..", 2) == 0)
-			return err_set(e, -EINVAL, "the cgroup \"%s\" has \"..\" in its path", name);
+		if (len == 2 && strncmp(from, "..", 2) == 0) {
+			err_set(e, -EINVAL, "the cgroup \"%s\" has \"..\" in its path", name);
+			return err_advise(e, "give its path below %s", mount);
+		}
 		if (len != 1 || *from != '.') {
 			*to++ = '/';
 			to = mempcpy(to, from, len);
@@ -102,7 +104,9 @@ int cgroup_resolve(const char *name, char **ret, struct err *e)
 	}
 	*to = 0;
 	if (to == path)
-		return err_set(e, -EINVAL, "\"%s\" is the root cgroup, not that of a container", name);
+		err_set(e, -EINVAL, "\"%s\" is the root cgroup, not that of a container", name);
+	if (to == path)
+		return err_advise(e, "`ls %s` shows the cgroups there are", mount);
 	*ret = take_ptr(path);
 	return 0;
 }
@@ -170,19 +174,24 @@ int cgroup_create(const char *cgroup, struct err *e)
 	return r ? fail(r, e, "make", cgroup) : 0;
 }
 
+int cgroup_check_empty(const char *cgroup, struct err *e)
+{
+	bool populated = false;
+	int r = cgroup_exists(cgroup) ? cgroup_populated(cgroup, &populated, e) : 0;
+
+	if (r < 0 || !populated)
+		return r;
+	err_set(e, -EBUSY, "there are tasks in cgroup %s", cgroup);
+	return err_advise(e, "end them, or choose another cgroup with --cgroup");
+}
+
 int cgroup_create_empty(const char *cgroup, bool *ret_made, struct err *e)
 {
-	bool there = cgroup_exists(cgroup), populated = false;
-	int r = there ? cgroup_populated(cgroup, &populated, e) : cgroup_create(cgroup, e);
+	bool there = cgroup_exists(cgroup);
+	int r = cgroup_check_empty(cgroup, e) ?: cgroup_create(cgroup, e);
 
-	if (r < 0)
-		return r;
-	if (populated) {
-		err_set(e, -EBUSY, "there are tasks in cgroup %s", cgroup);
-		return err_advise(e, "end them, or choose another cgroup with --cgroup");
-	}
-	*ret_made = !there;
-	return 0;
+	*ret_made = r == 0 && !there;
+	return r;
 }
 
 /* Children first. cgroup directories have no other content that rmdir() minds. */

@@ -24,6 +24,8 @@ int cgroup_open(const char *cgroup, struct err *e);
 
 /* Make it, with its parents and the memory controller on. Existing is fine. */
 int cgroup_create(const char *cgroup, struct err *e);
+/* -EBUSY if there are tasks in it or below. That it is not there is fine. */
+int cgroup_check_empty(const char *cgroup, struct err *e);
 /* As cgroup_create(), but -EBUSY if there are tasks in it or below; *ret_made: it was not there. */
 int cgroup_create_empty(const char *cgroup, bool *ret_made, struct err *e);
 /* Remove it and its children; -EBUSY if tasks are in there. Not existing is fine. */

@@ -107,6 +107,13 @@ int tracee_adopt(struct tracee *t, pid_t tid, struct err *e)
 	return r;
 }
 
+int tracee_bind(const struct tracee *t, struct err *e)
+{
+	uint64_t options = TRACE_OPTIONS | PTRACE_O_EXITKILL | (t->filtered ? 0 : PTRACE_O_SUSPEND_SECCOMP);
+
+	return trace_do(PTRACE_SETOPTIONS, t->tid, 0, options, "binding to cpt's life", e);
+}
+
 int tracee_release(struct tracee *t, struct err *e)
 {
 	int r = 0;

@@ -2,7 +2,7 @@
 /*
  * Threads held by ptrace. PTRACE_SEIZE without EXITKILL: if cpt dies, the
  * kernel detaches every thread and the container runs on as it was, also out
- * of a remote call (stub.S).
+ * of a remote call (nest.c). But what cpt makes ends with it (tracee_bind()).
  *
  * Between any two functions of this folder a held thread is in a stop at the
  * kernel's way back to user mode, with the signal mask it will run on with. So
@@ -36,6 +36,11 @@ struct tracee {
  */
 int tracee_seize(struct tracee *t, pid_t tid, struct err *e);
 int tracee_seize_within(struct tracee *t, pid_t tid, unsigned int timeout_ms, struct err *e);
+/*
+ * From now on it ends when cpt ends, and so do threads and children it makes:
+ * for a process that cpt makes, which is nothing until it is complete.
+ */
+int tracee_bind(const struct tracee *t, struct err *e);
 /*
  * Collect a thread that was attached by a TRACEFORK/TRACECLONE event of
  * another. One that a remote call made has the registers of the stub and the

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -65,7 +66,7 @@ static int enter_pid_ns(struct nursery *n, const struct process_row *row, uint64
 static int birth(struct nursery *n, const struct process_row *row, struct err *e)
 {
 	_cleanup_fd_ int cgroup = -1;
-	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = (uint64_t)row->exit_signal };
+	struct clone_args args = { .flags = CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND, .exit_signal = (uint64_t)row->exit_signal };
 	uint64_t flags = 0;
 	pid_t ids[32];
 	long pid;
@@ -199,6 +200,16 @@ static int birth_park(const struct nursery *n, struct err *e)
 	return 0;
 }
 
+/* Until cpt stops it; or ends: then nobody will. Only what is traced is ended by the kernel. */
+static int birth_sleep(int cpt_pidfd)
+{
+	struct pollfd p = { .fd = cpt_pidfd, .events = POLLIN };
+
+	while (poll(&p, 1, -1) < 1)
+		;
+	return 1;
+}
+
 static void wait_closed(int pipe)
 {
 	char none;
@@ -237,10 +248,9 @@ static int birth_main(struct nursery *n, const struct process_row *row)
 		wait_closed(n->leave[0]);
 		return 0;
 	}
-	if (zombie_of(n->r->img, row->process))
+	if (zombie_of(n->r->img, row->process)) {
 		birth_zombie(n, row);	/* returns when it can't: cpt finds out that it does not end */
-	else if (birth_park(n, &report.err) < 0)
-		return 1;
-	for (;;)
-		pause();
+		return birth_sleep(n->cpt_pidfd);
+	}
+	return birth_park(n, &report.err) < 0 ? 1 : birth_sleep(n->parking_fd);
 }

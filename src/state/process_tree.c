@@ -10,7 +10,7 @@
  *  zombie   one that has to end waits for that until all the others are there,
  *           and a stand-in for a former leader until all are in its group;
  *  parked   any other closes every descriptor but one, a pidfd of cpt, and sleeps with
- *           all signals blocked until cpt has stopped it by ptrace.
+ *           all signals blocked until cpt has stopped it by ptrace, or ends with cpt.
  *
  * What the children do is in process_birth.c.
  */
@@ -190,7 +190,7 @@ static int adopt_process(struct restore *r, const struct nursery *n, const struc
 	if (p->proc_fd < 0)
 		return err_sys(e, "open %s", path);
 	p->threads[0].tid = pid;
-	ret = tracee_seize(&p->threads[0].tracee, pid, e);
+	ret = tracee_seize(&p->threads[0].tracee, pid, e) ?: tracee_bind(&p->threads[0].tracee, e);
 	return ret < 0 ? err_in(e, "process %ld (%s)", p->row->process, p->row->comm) : 0;
 }
 

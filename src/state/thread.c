@@ -91,7 +91,7 @@ static int adopt_threads(struct restore *r, struct new_process *p, struct err *e
 		if (!t)
 			return err_set(e, -EPROTO, "process %ld has a thread %d that nobody asked for", p->row->process, tid);
 		t->tid = tid;
-		ret = tracee_adopt(&t->tracee, tid, e);
+		ret = tracee_adopt(&t->tracee, tid, e) ?: tracee_bind(&t->tracee, e);
 		if (ret < 0)
 			return err_in(e, "thread %ld", t->row->thread);
 	}

@@ -29,6 +29,7 @@ struct pin_row {
 	int64_t thin_id;
 	char *parent_snapshot;	/* what the volume's contents derive from: last snapshot taken or the restored one; NULL */
 	char *boot_id;		/* pins do not outlive a boot */
+	char *cut_short;	/* what is left to do by the next command if this one is killed (engine/cut_short.h); NULL */
 };
 
 struct snapshot_row {
@@ -78,6 +79,8 @@ int catalog_each_unfinished(struct catalog *c, int (*fn)(int64_t thin_id, void *
 
 int catalog_set_pin(struct catalog *c, const struct pin_row *p, struct err *e);	/* insert or replace */
 int catalog_remove_pin(struct catalog *c, const char *cgroup, struct err *e);
+/* Its `cut_short`. Survives the death of cpt, not that of the machine, which no pin does: it waits for no disk. */
+int catalog_mark_pin(struct catalog *c, const char *cgroup, const char *cut_short, struct err *e);
 int catalog_get_pin(struct catalog *c, const char *cgroup, struct pin_row *ret, struct err *e);	/* -ENOENT; free with pin_row_clear */
 int catalog_each_pin(struct catalog *c, int (*fn)(const struct pin_row *, void *), void *arg, struct err *e);
 void pin_row_clear(struct pin_row *p);

@@ -165,6 +165,7 @@ static const struct column pin_columns[] = {
 	INT_COLUMN(struct pin_row, thin_id, 1, THIN_ID_MAX),
 	TEXT_COLUMN_OR_NULL(struct pin_row, parent_snapshot, 12),
 	TEXT_COLUMN(struct pin_row, boot_id, 36),
+	TEXT_COLUMN_OR_NULL(struct pin_row, cut_short, 6),
 };
 static const struct table pin_table = TABLE("pin", struct pin_row, pin_columns);
 
@@ -176,6 +177,15 @@ int catalog_set_pin(struct catalog *c, const struct pin_row *p, struct err *e)
 int catalog_remove_pin(struct catalog *c, const char *cgroup, struct err *e)
 {
 	return catalog_run(c, "DELETE FROM pin WHERE cgroup = ?2", 0, cgroup, "remove a pin", e);
+}
+
+int catalog_mark_pin(struct catalog *c, const char *cgroup, const char *cut_short, struct err *e)
+{
+	_cleanup_free_ char *sql = xasprintf("UPDATE pin SET cut_short = nullif('%s', '') WHERE cgroup = ?2", cut_short ?: "");
+	int r = catalog_run(c, "PRAGMA synchronous = NORMAL", 0, NULL, "wait for no disk", e) ?:
+		catalog_run(c, sql, 0, cgroup, "mark a pin", e);
+
+	return catalog_run(c, "PRAGMA synchronous = FULL", 0, NULL, "wait for the disk", r < 0 ? &ERR_INIT : e) ?: r;
 }
 
 int catalog_get_pin(struct catalog *c, const char *cgroup, struct pin_row *ret, struct err *e)

@@ -148,7 +148,9 @@ static int check_empty(const char *path, struct err *e)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open %s", path);
 	if (!S_ISBLK(st.st_mode))
-		return err_set(e, -ENOTBLK, "%s is not a block device", path);
+		err_set(e, -ENOTBLK, "%s is not a block device", path);
+	if (!S_ISBLK(st.st_mode))
+		return err_advise(e, "without --data and --metadata the store is in files");
 	n = read(fd, begin, MIB);
 	if (n < 0)
 		return err_sys(e, "read %s", path);
@@ -361,6 +363,8 @@ static int open_catalog(struct store *s, struct err *e)
 	_cleanup_free_ char *path = path_in(s->dir, "catalog.db"), *uuid = NULL, *bytes = NULL;
 	int r;
 
+	if (access(path, F_OK) < 0 && errno != ENOENT)
+		return err_sys(e, "open the store in %s", s->dir);
 	if (access(path, F_OK) < 0) {
 		err_set(e, -ENOENT, "there is no store in %s", s->dir);
 		return err_advise(e, "`cpt init` makes one, --store says where");

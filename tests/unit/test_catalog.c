@@ -334,7 +334,7 @@ static void test_thin_ids_wrap(void **state)
 
 static void test_pin_is_replaced_and_goes_with_its_volume(void **state)
 {
-	struct pin_row pin = { (char *)"/web", 1, NULL, (char *)"boot" }, back;
+	struct pin_row pin = { .cgroup = (char *)"/web", .thin_id = 1, .boot_id = (char *)"boot" }, back;
 
 	add_volume(*state, 1, VOLUME_LIVE);
 	add_volume(*state, 2, VOLUME_LIVE);
