@@ -274,7 +274,7 @@ const struct vma_row *vma_rows(const struct image *img, int64_t mm, size_t *ret_
 	for (last = first; last < nr && rows[last].mm == mm; )
 		last++;
 	*ret_nr = last - first;
-	return rows + first;
+	return rows ? rows + first : NULL;
 }
 
 const struct vma_row *vma_at(const struct vma_row *vmas, size_t nr, uint64_t addr)
