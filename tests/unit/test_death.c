@@ -234,9 +234,32 @@ static void test_every_system_call(void **state)
 	target_kill(&t);
 }
 
+static void test_bound_ends_with_tracer(void **state)
+{
+	struct target t = target_start(target_body);
+	struct tracee tracee;
+	struct err e = ERR_INIT;
+	pid_t tracer;
+	int status;
+
+	(void)state;
+	while (t.shm->value[LOOPS + OTHER] < 1)
+		usleep(100);
+	tracer = fork();
+	if (tracer == 0)
+		_exit(tracee_seize(&tracee, t.pid, &e) < 0 || tracee_bind(&tracee, &e) < 0);
+	assert_int_equal(waitpid(tracer, &status, 0), tracer);
+	assert_int_equal(status, 0);
+	assert_int_equal(waitpid(t.pid, &status, 0), t.pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	munmap(t.shm, sizeof(*t.shm));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_system_call) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_system_call), cmocka_unit_test(test_bound_ends_with_tracer),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
