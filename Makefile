@@ -60,6 +60,24 @@ $(BUILD)/live/live.o: tests/live/live.c tests/live/live.h Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -c -o $@ $<
 
+# Fuzzers: everything again by clang, with sanitizers.
+FUZZ_SECONDS ?= 60
+fuzz_objects := $(patsubst $(BUILD)/obj/%,$(BUILD)/fuzz/obj/%,$(library_objects))
+FUZZ_CFLAGS = -std=gnu11 -O1 -g -w -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+$(BUILD)/fuzz/obj/%.o: src/%.c Makefile | $(BUILD)/gen/schema_sql.h
+	@mkdir -p $(@D)
+	@echo '  FUZZ    $<'
+	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/obj/%.o: src/%.S Makefile
+	@mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) -c -o $@ $<
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(fuzz_objects) Makefile
+	@echo '  FUZZ    $<'
+	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(fuzz_objects) $(LDLIBS)
+
 # ---- setting up --------------------------------------------------------------
 
 .PHONY: setup
@@ -78,13 +96,17 @@ kernel-check: setup ## each patch applies, builds and passes checkpatch
 
 # ---- testing -----------------------------------------------------------------
 
-.PHONY: check check-unit check-vm check-long check-debug
+.PHONY: fuzz check check-unit check-vm check-long check-debug
 check: setup ## every test
 	@scripts/check
 
 check-unit: setup ## unit tests: no privileges, seconds
 	@$(MAKE) -s -j$$(nproc) $(unit_tests)
 	@scripts/unit-tests $(unit_tests)
+
+fuzz: setup ## catalogs made up by libFuzzer, for FUZZ_SECONDS=60
+	@$(MAKE) -s -j$$(nproc) $(BUILD)/fuzz/fuzz_catalog
+	@scripts/fuzz $(BUILD)/fuzz/fuzz_catalog $(FUZZ_SECONDS)
 
 check-vm: kernel ## kernel selftests and live programs in the VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
@@ -124,10 +146,10 @@ install: all ## install cpt, its manual page and completions
 
 .PHONY: clean
 clean: ## remove what the build made, but for the kernel
-	rm -rf $(BUILD)/bench $(BUILD)/obj $(BUILD)/gen $(BUILD)/unit $(BUILD)/live $(BUILD)/cpt
+	rm -rf $(BUILD)/bench $(BUILD)/fuzz $(BUILD)/obj $(BUILD)/gen $(BUILD)/unit $(BUILD)/live $(BUILD)/cpt
 
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
--include $(objects:.o=.d) $(unit_tests:=.d)
+-include $(fuzz_objects:.o=.d) $(objects:.o=.d) $(unit_tests:=.d)
