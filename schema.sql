@@ -775,6 +775,25 @@ CREATE TABLE pty_line (
 	PRIMARY KEY (snapshot_id, pty)
 ) STRICT, WITHOUT ROWID;
 
+-- What has its other end outside of the container: who restores says what comes in its place.
+CREATE TABLE outside (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	outside INTEGER NOT NULL,	-- numbered from 0
+	name TEXT NOT NULL,		-- that options go by: 'pipe:12345', 'unix:/run/log.sock', 'tty:/dev/pts/3'
+	kind TEXT NOT NULL CHECK (kind IN ('pipe', 'unix', 'tty')),
+	access INTEGER NOT NULL,	-- the container 1: reads, 2: writes, 3: does both
+	otherwise TEXT,			-- socket to connect to if nothing is said; NULL: something has to be
+	PRIMARY KEY (snapshot_id, outside)
+) STRICT, WITHOUT ROWID;
+
+-- Open files of these.
+CREATE TABLE outside_file (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file INTEGER NOT NULL,
+	outside INTEGER NOT NULL,	-- outside.outside
+	PRIMARY KEY (snapshot_id, file)
+) STRICT, WITHOUT ROWID;
+
 -- Ends of pipes and fifos.
 CREATE TABLE pipe (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
@@ -860,7 +879,7 @@ CREATE TABLE unix_socket (
 	file INTEGER NOT NULL,
 	type INTEGER NOT NULL,		-- SOCK_*
 	peer INTEGER,			-- file that it is connected to; NULL: none
-	peer_gone INTEGER NOT NULL,	-- 1: the other end is closed; 2: with bytes never read
+	peer_gone INTEGER NOT NULL,	-- 1: the other end is closed; 2: with bytes never read; 3: outside_file has it
 	gone_path TEXT,			-- name of the closed end; NULL: none in the file system
 	gone_abstract BLOB,		-- ... in the abstract namespace
 	backlog INTEGER,			-- of a listening one; else NULL

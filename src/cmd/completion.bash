@@ -5,8 +5,8 @@ declare -gA _cpt_options=(
 	[doctor]=''
 	[init]='--data --metadata --data-size --volume-size'
 	[run]='--pid-levels --share --hostname --output'
-	[snapshot]='--kill --size'
-	[restore]='--cgroup --prefetch --host-clocks --dry-run'
+	[snapshot]='--kill --size --outside'
+	[restore]='--cgroup --prefetch --host-clocks --dry-run --inherit --replace --drop'
 	[list]=''
 	[show]=''
 	[rm]=''
@@ -37,6 +37,7 @@ _cpt() {
 	--data | --metadata | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	--share) mapfile -t COMPREPLY < <(compgen -W 'pid ipc uts mnt all' -- "$word"); return ;;
 	--cgroup) mapfile -t COMPREPLY < <(compgen -W "$(_cpt_cgroups)" -- "$word"); return ;;
+	--outside | --inherit | --replace | --drop) mapfile -t COMPREPLY < <(compgen -W 'all pipe unix' -- "$word"); return ;;
 	--size | --data-size | --volume-size | --pid-levels | --hostname) return ;;
 	esac
 	if [[ -z $verb ]]; then

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "state/outside.h"
 #include "state/process.h"
 #include "store/store.h"
 
@@ -24,6 +25,7 @@ static void print_process(const struct image *img, const struct process_row *p, 
 static void print_text(const struct snapshot_row *s, const struct image *img, const struct table *const *tables,
 		       size_t nr)
 {
+	const struct outside_row *outside;
 	const struct process_row *p;
 
 	printf("snapshot %s of %s, on %s (%s)\n", s->id, s->cgroup, s->hostname, s->kernel);
@@ -37,6 +39,11 @@ static void print_text(const struct snapshot_row *s, const struct image *img, co
 	image_for_each(p, img, &process_table)
 		if (p->parent == COLUMN_NULL)
 			print_process(img, p, 0);
+	image_for_each(outside, img, &outside_table) {
+		_cleanup_free_ char *users = outside_users(img, outside->outside);
+
+		printf("%s  %s, %s\n", _i ? "" : "\nother end outside:\n", outside->name, users);
+	}
 	printf("\nrows:");
 	for (size_t i = 0; i < nr; i++) {
 		size_t rows;
@@ -46,6 +53,26 @@ static void print_text(const struct snapshot_row *s, const struct image *img, co
 			printf(" %s %zu", tables[i]->name, rows);
 	}
 	printf("\n");
+}
+
+static struct json_object *outside_json(const struct image *img)
+{
+	struct json_object *list = json_object_new_array();
+	const struct outside_row *row;
+
+	image_for_each(row, img, &outside_table) {
+		_cleanup_free_ char *users = outside_users(img, row->outside);
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "name", json_object_new_string(row->name));
+		json_object_object_add(o, "kind", json_object_new_string(row->kind));
+		json_object_object_add(o, "reads", json_object_new_boolean(row->access & OUTSIDE_READS));
+		json_object_object_add(o, "writes", json_object_new_boolean(row->access & OUTSIDE_WRITES));
+		json_object_object_add(o, "users", json_object_new_string(users));
+		json_object_object_add(o, "otherwise", row->otherwise ? json_object_new_string(row->otherwise) : NULL);
+		json_object_array_add(list, o);
+	}
+	return list;
 }
 
 static void show_json(const struct snapshot_row *s, const struct image *img, const struct table *const *tables,
@@ -79,6 +106,7 @@ static void show_json(const struct snapshot_row *s, const struct image *img, con
 		json_object_array_add(processes, o);
 	}
 	json_object_object_add(j, "processes", processes);
+	json_object_object_add(j, "outside", outside_json(img));
 	for (size_t i = 0; i < nr; i++) {
 		size_t rows;
 

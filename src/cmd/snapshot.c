@@ -9,6 +9,22 @@
 #include "engine/snapshot.h"
 #include "host/cgroup.h"
 
+/* All that would help against those of which the other end is outside. */
+static void print_options(const struct refusal *refusals, size_t nr)
+{
+	size_t outside = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		outside += refusals[i].outside != NULL;
+	if (outside < 2)
+		return;
+	fprintf(stderr, "cpt: for these %zu:", outside);
+	for (size_t i = 0; i < nr; i++)
+		if (refusals[i].outside)
+			fprintf(stderr, " --outside %s", refusals[i].outside);
+	fprintf(stderr, ", or --outside all\n");
+}
+
 static void print_refusals(const struct refusal *refusals, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
@@ -21,6 +37,7 @@ static void print_refusals(const struct refusal *refusals, size_t nr)
 		if (r->advice)
 			fprintf(stderr, "     %s\n", r->advice);
 	}
+	print_options(refusals, nr);
 }
 
 static void print_result(const struct snapshot_row *s)
@@ -53,19 +70,23 @@ static void print_result(const struct snapshot_row *s)
 static int snapshot_main(int argc, char **argv, struct err *e)
 {
 	static const struct option options[] = {
-		{ "kill", no_argument, NULL, 'k' }, { "size", required_argument, NULL, 's' }, { 0 },
+		{ "kill", no_argument, NULL, 'k' }, { "size", required_argument, NULL, 's' },
+		{ "outside", required_argument, NULL, 'o' }, { 0 },
 	};
-	struct snapshot_options o = { .refused = print_refusals };
+	_cleanup_free_ char **outside = xcalloc((size_t)argc, sizeof(*outside));
+	struct snapshot_options o = { .refused = print_refusals, .outside = outside };
 	__attribute__((cleanup(store_closep))) struct store *store = NULL;
 	_cleanup_free_ char *cgroup = NULL;
 	struct snapshot_row row = { 0 };
 	int option, r;
 
-	while ((option = next_option(&snapshot_verb, argc, argv, "ks:", options, e)) != -1) {
+	while ((option = next_option(&snapshot_verb, argc, argv, "ks:o:", options, e)) != -1) {
 		if (option == 'k')
 			o.kill = true;
 		else if (option == 's')
 			o.volume_bytes = parse_size(optarg);
+		else if (option == 'o')
+			outside[o.nr_outside++] = optarg;
 		else
 			return e->code;
 	}
@@ -80,12 +101,16 @@ static int snapshot_main(int argc, char **argv, struct err *e)
 }
 
 const struct verb snapshot_verb = {
-	"snapshot", "[--kill] [--size BYTES] <cgroup>",
+	"snapshot", "[--kill] [--size BYTES] [--outside NAME]... <cgroup>",
 	"Take a snapshot of a container, which runs on",
 	"Prints the snapshot's id. <cgroup> is a path below the cgroup2 mount or an absolute one. A\n"
 	"cgroup that is not pinned yet is pinned on the way.\n\n"
 	"  --kill         end the container once the snapshot exists\n"
 	"  --size BYTES   size of the swap volume if one has to be made (512M, 4G...); thin: what\n"
-	"                 is not written costs nothing\n",
+	"                 is not written costs nothing\n"
+	"  --outside NAME take this pipe or unix socket though its other end is outside of the\n"
+	"                 container; cpt restore is told then what comes in its place. NAME is as the\n"
+	"                 refusal has it, a pattern ('unix:/run/*'), pipe, unix, or all; may be\n"
+	"                 given several times\n",
 	snapshot_main,
 };

@@ -279,7 +279,7 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 	_cleanup_image_ struct image *img = image_new(tables, nr_tables);
 	struct restore r = {
 		.img = img, .cgroup = options->cgroup ?: snapshot->cgroup, .cgroup_fd = -1,
-		.host_clocks = options->host_clocks,
+		.host_clocks = options->host_clocks, .choices = options->choices, .nr_choices = options->nr_choices,
 	};
 	struct volume_clone *clone = NULL;
 	uint64_t begun = now_ns();
@@ -290,9 +290,13 @@ int restore_snapshot(struct store *store, const struct snapshot_row *snapshot, c
 	ret = options->dry_run ? 0 : volume_clone_begin(store, snapshot->thin_id, &clone, e);
 	ret = ret ?: stage("load", e) ?: catalog_load_image(store_catalog(store), snapshot->id, img, e) ?:
 	      restore_plan(&r, e);
+	if (options->planned && r.nr_plans)
+		options->planned(r.plans, r.nr_plans, false);
 	if (ret == 0 && !options->dry_run)
 		ret = restore_into(store, snapshot, take_ptr(clone), &r, e);
 	volume_clone_abandon(clone);
+	if (ret == 0 && options->planned && r.nr_plans)
+		options->planned(r.plans, r.nr_plans, true);
 	if (ret == 0)
 		*ret_figures = (struct restore_figures){
 			.total_ns = now_ns() - begun, .tasks = (size_t)snapshot->tasks,

@@ -24,6 +24,10 @@ struct restore_options {
 	const char *cgroup;	/* path below the cgroup2 mount; NULL: where it came from */
 	bool dry_run;		/* load and check only */
 	bool host_clocks;	/* tasks get the host's monotonic and boot-time clocks, where these do not continue */
+	const struct outside_choice *choices;	/* what comes in place of things outside, see outside.h */
+	size_t nr_choices;
+	/* Told what is to be of these things: when that is checked, with some undecided or not, and when the tasks run. */
+	void (*planned)(const struct outside_plan *plans, size_t nr, bool done);
 	bool prefetch;		/* read all memory once the tasks run, instead of page by page as they touch it */
 };
 

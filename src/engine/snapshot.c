@@ -86,6 +86,7 @@ static void save_begin(struct job *j, bool frozen)
 
 	j->save = (struct save){
 		.live = &j->live, .frozen = frozen, .img = image_new(tables, nr), .written = &j->written,
+		.outside = j->options->outside, .nr_outside = j->options->nr_outside,
 	};
 }
 

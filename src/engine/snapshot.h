@@ -22,6 +22,8 @@
 struct snapshot_options {
 	bool kill;			/* end the container once the snapshot exists */
 	uint64_t volume_bytes;		/* for a cgroup that is pinned on the way; 0: default */
+	char *const *outside;		/* things to take though their other end is outside, see outside_match() */
+	size_t nr_outside;
 	/* Told what was refused, all at once, before snapshot_take() fails. */
 	void (*refused)(const struct refusal *refusals, size_t nr);
 };

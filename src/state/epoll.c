@@ -57,6 +57,11 @@ static bool epoll_match(const struct open_file *f)
 
 /* ---- saving ----------------------------------------------------------- */
 
+bool epoll_is_watched(const struct image *img, int64_t file)
+{
+	return image_find(img, &epoll_watch_table, offsetof(struct epoll_watch_row, file), file);
+}
+
 bool epoll_parse_watch(const char *line, struct epoll_watch *ret)
 {
 	unsigned int device;

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct image;
+
 struct epoll_watch {
 	int fd;			/* number it was added under */
 	uint32_t events;
@@ -15,3 +17,5 @@ struct epoll_watch {
 
 /* One "tfd:" line; false when it is none. */
 bool epoll_parse_watch(const char *line, struct epoll_watch *ret);
+/* Does an instance of @img watch @file? */
+bool epoll_is_watched(const struct image *img, int64_t file);

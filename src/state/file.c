@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include "state/file.h"
 #include "state/namespace.h"
+#include "state/outside.h"
 #include "state/process.h"
 #include "state/zombie.h"
 
@@ -238,13 +239,14 @@ static int file_set_flags(const struct file_row *f, int fd, struct err *e)
 static int file_open(struct restore *r, const struct file_row *f, struct err *e)
 {
 	const struct file_kind *kind = kind_named(f->kind);
+	bool given = outside_is_given(r, f->file);
 	_cleanup_fd_ int fd = -1;
 	int back, ret, left;
 
-	ret = namespace_enter(r, f->mount_ns, "mnt", &back, e);
+	ret = namespace_enter(r, given ? COLUMN_NULL : f->mount_ns, "mnt", &back, e);
 	if (ret < 0)
 		return ret;
-	ret = kind->open(r, f, &fd, e) ?: file_set_flags(f, fd, e);
+	ret = kind->open(r, f, &fd, e) ?: given ? 0 : file_set_flags(f, fd, e);
 	left = namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e);
 	r->file_fds[f->file] = take_fd(&fd);
 	return ret ?: left;

@@ -23,6 +23,8 @@ struct new_process;
 struct new_thread;
 struct file_row;
 struct sync_figures;
+struct outside_choice;
+struct outside_plan;
 
 #define NR_NAMESPACE_TYPES 8	/* namespaces(7) */
 #define NR_CLOCKS 2		/* that time namespaces have an offset for */
@@ -42,6 +44,8 @@ struct save {
 	size_t nr_refusals, cap_refusals;
 	ino_t own_ns[NR_NAMESPACE_TYPES];	/* cpt's own namespaces, see namespace.c; 0: not looked up yet */
 	struct sync_figures *written;	/* counts what kinds write to the volume; or NULL */
+	char *const *outside;		/* what to take though its other end is outside, see outside_match() */
+	size_t nr_outside;
 	int *kept_fds;			/* see save_keep_fd() */
 	size_t nr_kept_fds, cap_kept_fds;
 };
@@ -52,6 +56,7 @@ struct refusal {
 	char *object;		/* "descriptor 5 (socket:[1234])" */
 	char *reason;		/* "its other end is in task 77 (nginx), outside the container" */
 	char *advice;
+	char *outside;		/* name of what has its other end outside (outside.h), if that is the reason; or NULL */
 };
 
 /* Note that something can't be saved, and go on: all refusals are reported at once. @p may be NULL. */
@@ -162,7 +167,10 @@ struct restore {
 	size_t nr_files;
 	int *ns_fds;			/* by namespace id: cpt's descriptor of each namespace, or -1 */
 	size_t nr_ns;
-	const void **private;		/* by kind, see restore_private() */
+	const struct outside_choice *choices;	/* what options say about what is outside, see outside.h */
+	size_t nr_choices;
+	struct outside_plan *plans;	/* by outside row */
+	size_t nr_plans;
 	struct keyed *keyed;		/* see restore_keyed() */
 	size_t nr_keyed, cap_keyed;
 	struct share *shares;		/* see share_plan() in swap_run.h */

@@ -12,6 +12,7 @@
 #include "state/mount.h"
 #include "state/mqueue.h"
 #include "state/namespace.h"
+#include "state/outside.h"
 #include "state/pidfd.h"
 #include "state/process.h"
 #include "state/pty.h"

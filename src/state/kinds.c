@@ -13,6 +13,7 @@ const struct kind *const kinds[] = {
 	&clock_kind,		/* before time namespaces are made */
 	&namespace_kind,
 	&mount_kind,
+	&outside_kind,	/* before files: it decides what they are to be */
 	&pty_kind,
 	&process_kind,
 	&zombie_kind,		/* before signals: their end sent some */
@@ -136,6 +137,7 @@ void save_clear(struct save *s)
 		free(s->refusals[i].object);
 		free(s->refusals[i].reason);
 		free(s->refusals[i].advice);
+		free(s->refusals[i].outside);
 	}
 	free(s->refusals);
 	image_freep(&s->img);
@@ -199,7 +201,7 @@ void restore_clear(struct restore *r)
 	free(r->file_fds);
 	free(r->ns_fds);
 	free(r->processes);
-	free(r->private);
 	free(r->stand_ins);
+	outside_plans_clear(r);
 	*r = (struct restore){ .cgroup_fd = -1 };
 }

@@ -1,56 +1,120 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Who outside of the container has a file open, see outside.h. */
+/* What has its other end outside of the container, while it is saved; see outside.h. */
 #include <ctype.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include "base/util.h"
 #include "state/outside.h"
 
-static bool process_has(int proc_fd, const char *link, dev_t dev, ino_t ino)
+#define ROW struct outside_row
+static const struct column outside_columns[] = {
+	INT_COLUMN(ROW, outside, 0, INT32_MAX),
+	TEXT_COLUMN(ROW, name, 4200),
+	TEXT_COLUMN(ROW, kind, 4),
+	INT_COLUMN(ROW, access, OUTSIDE_READS, OUTSIDE_READS | OUTSIDE_WRITES),
+	TEXT_COLUMN_OR_NULL(ROW, otherwise, 108),
+};
+const struct table outside_table = TABLE("outside", ROW, outside_columns);
+
+static const struct column outside_file_columns[] = {
+	INT_COLUMN(struct outside_file_row, file, 0, INT32_MAX),
+	INT_COLUMN(struct outside_file_row, outside, 0, INT32_MAX),
+};
+const struct table outside_file_table = TABLE("outside_file", struct outside_file_row, outside_file_columns);
+
+static ROW *find(const struct save *s, const char *kind, int64_t number)
 {
-	_cleanup_dir_ DIR *dir = NULL;
-	int fd = openat(proc_fd, "fd", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	ROW *row;
 
-	if (fd < 0)
-		return false;
-	dir = fdopendir(fd);
-	for (struct dirent *d; (d = readdir(dir)); ) {
-		_cleanup_free_ char *to = NULL;
-		struct stat st;
+	image_for_each(row, s->img, &outside_table)
+		if (strcmp(row->kind, kind) == 0 && row->number == number)
+			return row;
+	return NULL;
+}
 
-		if (isdigit(*d->d_name) && read_link_at(fd, d->d_name, &to) == 0 && strcmp(to, link) == 0 &&
-		    fstatat(fd, d->d_name, &st, 0) == 0 && st.st_dev == dev && st.st_ino == ino)
+const ROW *outside_saved(const struct save *s, const char *kind, int64_t number)
+{
+	const ROW *row = find(s, kind, number);
+
+	return row && !row->refused ? row : NULL;
+}
+
+static bool name_taken(const struct save *s, const char *name)
+{
+	const ROW *row;
+
+	image_for_each(row, s->img, &outside_table)
+		if (strcmp(row->name, name) == 0)
 			return true;
-	}
 	return false;
 }
 
-bool outside_has(struct live *l, const char *link, dev_t dev, ino_t ino, char *buf, size_t len)
+/* A name is typed in a shell, in options with a '=' behind it. */
+static char *name_make(const struct save *s, const struct outside_thing *t)
 {
-	_cleanup_dir_ DIR *dir = opendir("/proc");
-	bool found = false;
+	char *plain = t->where ? xasprintf("%s:%s", t->kind, t->where) : xasprintf("%s:%ld", t->kind, t->number);
 
-	for (struct dirent *d; dir && (d = readdir(dir)); ) {
-		_cleanup_free_ char *comm = NULL;
-		_cleanup_fd_ int proc_fd = -1;
-		pid_t pid = (pid_t)atoi(d->d_name);
+	for (char *c = plain; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("/._:@,+%-", *c))
+			*c = '?';
+	for (int turn = 2; name_taken(s, plain); turn++) {
+		_cleanup_free_ char *name = xasprintf("%s#%d", plain, turn);
 
-		if (pid <= 0 || pid == getpid() || live_find(l, pid))
-			continue;
-		proc_fd = openat(dirfd(dir), d->d_name, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-		if (proc_fd < 0 || !process_has(proc_fd, link, dev, ino))
-			continue;
-		if (found) {
-			size_t used = strlen(buf);
-
-			snprintf(buf + used, len - used, " and others");
-			return true;
+		if (!name_taken(s, name)) {
+			free(plain);
+			return take_ptr(name);
 		}
-		found = true;
-		if (read_file_at(proc_fd, "comm", &comm, NULL) == 0)
-			comm[strcspn(comm, "\n")] = 0;
-		snprintf(buf, len, "task %d (%s)", pid, comm ?: "?");
 	}
-	return found;
+	return plain;
+}
+
+static bool asked_for(const struct save *s, const ROW *row)
+{
+	for (size_t i = 0; i < s->nr_outside; i++)
+		if (outside_match(s->outside[i], row->kind, row->name))
+			return true;
+	return row->otherwise;
+}
+
+static void refuse(struct save *s, const struct live_process *p, const struct open_file *f,
+		   const struct outside_thing *t, const char *name)
+{
+	_cleanup_free_ char *advice = xasprintf("%s%s--outside %s takes the snapshot without its other end",
+						t->advice ?: "", t->advice ? "; or " : "", name);
+	char object[256] = "its controlling terminal";
+
+	save_refuse(s, p, f ? open_file_name(f, object) : object, advice, "%s", t->reason);
+	s->refusals[s->nr_refusals - 1].outside = xstrdup(name);
+}
+
+static int64_t access_of(const struct open_file *f)
+{
+	int mode = f ? f->flags & O_ACCMODE : O_RDWR;
+
+	return mode == O_RDONLY ? OUTSIDE_READS : mode == O_WRONLY ? OUTSIDE_WRITES : OUTSIDE_READS | OUTSIDE_WRITES;
+}
+
+bool outside_save(struct save *s, const struct live_process *p, const struct open_file *f,
+		  const struct outside_thing *t)
+{
+	ROW *row = find(s, t->kind, t->number);
+
+	if (!row) {
+		_cleanup_free_ char *name = name_make(s, t);
+		size_t nr;
+
+		image_rows(s->img, &outside_table, &nr);
+		row = image_add(s->img, &outside_table);
+		*row = (ROW){
+			.outside = (int64_t)nr, .name = image_strdup(s->img, name), .kind = image_strdup(s->img, t->kind),
+			.number = t->number, .otherwise = t->otherwise ? image_strdup(s->img, t->otherwise) : NULL,
+		};
+		row->refused = !asked_for(s, row);
+		if (row->refused)
+			refuse(s, p, f, t, name);
+	}
+	row->access |= access_of(f);
+	if (f)
+		*(struct outside_file_row *)image_add(s->img, &outside_file_table) =
+			(struct outside_file_row){ f->id, row->outside };
+	return !row->refused;
 }

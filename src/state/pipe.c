@@ -104,24 +104,29 @@ static bool other_end_gone(const struct open_file *f)
 	return poll(&p, 1, 0) == 1 && (p.revents & (is_reader(f) ? POLLHUP : POLLERR));
 }
 
-static bool refuse_outside(struct save *s, struct open_file *f, const struct ends *n)
+/* Who has its other end, when the container has not: 1: somebody outside. */
+static int find_outside(struct save *s, struct open_file *f, const struct ends *n, struct outside_thing *t, char *reason,
+			size_t len)
 {
 	const char *end = n->readers ? "writes to" : "reads from";
-	char name[256], who[128];
+	char who[128];
 
 	if ((n->readers && n->writers) || other_end_gone(f) || (!s->frozen && live_maybe_in_flight(s->live)))
-		return false;
-	open_file_name(f, name);
-	if (outside_has(s->live, f->link, f->st.st_dev, f->st.st_ino, who, sizeof(who)))
-		save_refuse(s, f->process, name, "redirect it to a file, or run both ends in the container",
-			    "%s, outside of the container, %s it", who, end);
-	else if (f->link[0] != '/')
-		save_refuse(s, f->process, name, "wait until the descriptor has arrived where it was sent to",
-			    "somebody that is no task of the container %s it: perhaps its descriptor is on the way "
-			    "in a socket outside of the container", end);
-	else
-		return false;	/* a fifo that was opened before there was another end */
-	return true;
+		return 0;
+	*t = (struct outside_thing){
+		.kind = "pipe", .number = (int64_t)f->st.st_ino, .where = f->link[0] == '/' ? f->link : NULL, .reason = reason,
+	};
+	if (outside_has(s->live, f->link, f->st.st_dev, f->st.st_ino, who, sizeof(who))) {
+		t->advice = "redirect it to a file, or run both ends in the container";
+		snprintf(reason, len, "%s, outside of the container, %s it", who, end);
+		return 1;
+	}
+	if (f->link[0] == '/')
+		return 0;	/* a fifo that was opened before there was another end */
+	t->advice = "wait until the descriptor has arrived where it was sent to";
+	snprintf(reason, len, "somebody that is no task of the container %s it: perhaps its descriptor is on the way "
+		 "in a socket outside of the container", end);
+	return 1;
 }
 
 /* A descriptor of cpt's own that reads the pipe. For an end that only writes, open the pipe anew: tasks are stopped. */
@@ -173,7 +178,8 @@ static int pipe_queue_save(struct save *s, struct open_file *f, const struct end
 	row.uid = f->st.st_uid;
 	row.gid = f->st.st_gid;
 	row.mode = f->st.st_mode & 07777;
-	if (f->link[0] == '/') {
+	/* A fifo that others use, too, is a pipe when they are gone. */
+	if (f->link[0] == '/' && !outside_saved(s, "pipe", (int64_t)f->st.st_ino)) {
 		r = path_save(s, f, &row.path, e);
 		if (r <= 0)
 			return r;
@@ -195,6 +201,17 @@ static int pipe_queue_save(struct save *s, struct open_file *f, const struct end
 	return 0;
 }
 
+static int first_save(struct save *s, struct open_file *f, struct err *e)
+{
+	struct ends n = count_ends(s->live, f);
+	struct outside_thing t;
+	char reason[256];
+
+	if (find_outside(s, f, &n, &t, reason, sizeof(reason)) && !outside_save(s, f->process, f, &t))
+		return 0;
+	return pipe_queue_save(s, f, &n, e);
+}
+
 static int pipe_save(struct save *s, struct open_file *f, struct err *e)
 {
 	int64_t queue = f->id;
@@ -205,11 +222,10 @@ static int pipe_save(struct save *s, struct open_file *f, struct err *e)
 			break;
 		}
 	*(struct pipe_row *)image_add(s->img, &pipe_table) = (struct pipe_row){ f->id, queue };
-	if (queue == f->id) {
-		struct ends n = count_ends(s->live, f);
-
-		return refuse_outside(s, f, &n) ? 0 : pipe_queue_save(s, f, &n, e);
-	}
+	if (queue == f->id)
+		return first_save(s, f, e);
+	if (outside_saved(s, "pipe", (int64_t)f->st.st_ino))
+		outside_save(s, f->process, f, &(struct outside_thing){ .kind = "pipe", .number = (int64_t)f->st.st_ino });
 	/* All ends of a fifo are opened where the first one is. */
 	file_row_of(s, f)->mount_ns = file_row_of(s, s->live->files[queue])->mount_ns;
 	return 0;
@@ -226,7 +242,13 @@ static const struct pipe_queue_row *queue_of(const struct restore *r, const stru
 
 static int pipe_check(struct restore *r, const struct file_row *f, struct err *e)
 {
-	return queue_of(r, f) ? 0 : err_set(e, -EBADMSG, "it is not in tables pipe and pipe_queue");
+	const struct pipe_queue_row *q = queue_of(r, f);
+
+	if (!q)
+		return err_set(e, -EBADMSG, "it is not in tables pipe and pipe_queue");
+	if (outside_plan_of(r, f->file) != outside_plan_of(r, q->queue))
+		return err_set(e, -EBADMSG, "in table outside_file it is not with the other ends of its pipe");
+	return q->bytes != COLUMN_NULL && outside_is_given(r, f->file) ? outside_check_bytes(r, f->file, e) : 0;
 }
 
 /*
@@ -300,9 +322,12 @@ static int queue_get(struct restore *r, const struct pipe_queue_row *q, int *ret
 
 static int pipe_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
-	int in = -1, ret = queue_get(r, queue_of(r, f), &in, e);
+	int in = -1, ret;
 	char path[32];
 
+	if (outside_is_given(r, f->file))
+		return outside_open(r, f, ret_fd, e);
+	ret = queue_get(r, queue_of(r, f), &in, e);
 	if (ret < 0)
 		return ret;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", in);
@@ -310,21 +335,22 @@ static int pipe_open(struct restore *r, const struct file_row *f, int *ret_fd, s
 	return *ret_fd < 0 ? err_sys(e, "open an end of the pipe") : 0;
 }
 
-/* Once for each pipe: put back what waited. */
-static int pipe_connect(struct restore *r, const struct file_row *f, int fd, struct err *e)
+/* A pipe that somebody else writes to: nothing may be in front of what is put back. */
+static int given_writer(int fd, int *ret, struct err *e)
 {
-	const struct pipe_queue_row *q = queue_of(r, f);
-	_cleanup_free_ const struct bytes_row **parts = NULL;
-	size_t nr;
-	int in, ret;
+	char path[32];
+	int waiting;
 
-	(void)fd;
-	if (q->queue != f->file || q->bytes == COLUMN_NULL)
-		return 0;
-	in = restore_keyed(r, "pipe", q->queue);
-	ret = bytes_parts(r->img, q->bytes, &parts, &nr, e);
-	if (ret < 0)
-		return ret;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	*ret = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (*ret < 0 || ioctl(fd, FIONREAD, &waiting) < 0)
+		return err_sys(e, "open a pipe to put back what waited in it");
+	return waiting ? err_set(e, -EBUSY, "%d bytes are in the pipe already, before those that waited at the snapshot", waiting)
+		       : 0;
+}
+
+static int put_back(const struct pipe_queue_row *q, const struct bytes_row *const *parts, size_t nr, int in, struct err *e)
+{
 	if (fcntl(in, F_SETFL, O_NONBLOCK | (q->packets ? O_DIRECT : 0)) < 0)
 		return err_sys(e, "fcntl(F_SETFL, O_DIRECT) on a pipe");
 	for (size_t i = 0; i < nr; i++) {
@@ -336,6 +362,22 @@ static int pipe_connect(struct restore *r, const struct file_row *f, int fd, str
 					       parts[i]->data.len, q->size);
 	}
 	return 0;
+}
+
+/* Once for each pipe: put back what waited. */
+static int pipe_connect(struct restore *r, const struct file_row *f, int fd, struct err *e)
+{
+	const struct pipe_queue_row *q = queue_of(r, f);
+	_cleanup_free_ const struct bytes_row **parts = NULL;
+	bool given = outside_is_given(r, f->file);
+	_cleanup_fd_ int writer = -1;
+	size_t nr;
+	int ret;
+
+	if (q->queue != f->file || q->bytes == COLUMN_NULL)
+		return 0;
+	ret = bytes_parts(r->img, q->bytes, &parts, &nr, e) ?: given ? given_writer(fd, &writer, e) : 0;
+	return ret ?: put_back(q, parts, nr, given ? writer : restore_keyed(r, "pipe", q->queue), e);
 }
 
 const struct file_kind pipe_kind = {

@@ -25,7 +25,7 @@ static const struct column unix_socket_columns[] = {
 	INT_COLUMN(ROW, file, 0, INT32_MAX),
 	INT_COLUMN(ROW, type, 1, 5),
 	INT_COLUMN_OR_NULL(ROW, peer, 0, INT32_MAX),
-	INT_COLUMN(ROW, peer_gone, 0, 2),
+	INT_COLUMN(ROW, peer_gone, 0, UNIX_OUTSIDE),
 	TEXT_COLUMN_OR_NULL(ROW, gone_path, 108),
 	BLOB_COLUMN_OR_NULL(ROW, gone_abstract, 107),
 	INT_COLUMN_OR_NULL(ROW, backlog, 0, UINT32_MAX),
@@ -211,22 +211,71 @@ static bool listener_has_name(struct save *s, const ROW *row)
 	return false;
 }
 
-static void refuse_peer(struct save *s, const ROW *row)
+/* "/run/log" or "@log": how an option can name it. NULL: it has no name, or one that is no text. */
+static char *name_text(struct save *s, const struct sockaddr_un *addr, socklen_t len)
+{
+	struct blob abstract;
+	char *path, text[110];
+
+	unix_name_of(s->img, addr, len, &path, &abstract);
+	if (path || !abstract.data || !abstract.len || memchr(abstract.data, 0, abstract.len))
+		return path;
+	snprintf(text, sizeof(text), "@%.*s", (int)abstract.len, (const char *)abstract.data);
+	return image_strdup(s->img, text);
+}
+
+static char *far_name(struct save *s, const struct open_file *f)
+{
+	struct sockaddr_un addr;
+	socklen_t len = sizeof(addr);
+
+	return getpeername(f->own, (struct sockaddr *)&addr, &len) < 0 ? NULL : name_text(s, &addr, len);
+}
+
+static char *near_name(struct save *s, const struct open_file *f)
+{
+	struct sockaddr_un addr;
+	socklen_t len = sizeof(addr);
+
+	return getsockname(f->own, (struct sockaddr *)&addr, &len) < 0 ? NULL : name_text(s, &addr, len);
+}
+
+/*
+ * The other end is outside of the container, for @reason. A datagram socket
+ * that is connected to a name is no conversation: connecting it again is as
+ * good (syslog(3) does so by itself), if nothing waits in it.
+ */
+static void save_outside(struct save *s, ROW *row, const char *advice, const char *reason)
 {
 	struct open_file *f = file_of(s, row);
-	char link[32], name[256], who[128];
+	char *name = far_name(s, f);
+	const struct outside_thing t = {
+		.kind = "unix", .number = row->inode, .where = name ?: near_name(s, f), .advice = advice, .reason = reason,
+		.otherwise = row->type == SOCK_DGRAM && !unix_message_waits(s->img, row->file) ? name : NULL,
+	};
+
+	if (!outside_save(s, f->process, f, &t))
+		return;
+	row->peer_gone = UNIX_OUTSIDE;
+	row->accepted = row->type != SOCK_DGRAM && listener_has_name(s, row);
+}
+
+static void find_peer(struct save *s, ROW *row)
+{
+	struct open_file *f = file_of(s, row);
+	char link[32], reason[256], who[128];
 
 	if (!s->frozen && live_maybe_in_flight(s->live))
 		return;
 	snprintf(link, sizeof(link), "socket:[%ld]", row->peer_inode);
-	open_file_name(f, name);
-	if (outside_has(s->live, link, f->st.st_dev, (ino_t)row->peer_inode, who, sizeof(who)))
-		save_refuse(s, f->process, name, "run both in the container, or close the connection",
-			    "its other end (%s) is in %s, outside of the container", link, who);
-	else
-		save_refuse(s, f->process, name, "let the connection be received first",
-			    "its other end (%s) is in no task: it is on the way in a socket outside of the container",
-			    link);
+	if (outside_has(s->live, link, f->st.st_dev, (ino_t)row->peer_inode, who, sizeof(who))) {
+		snprintf(reason, sizeof(reason), "its other end (%s) is in %s, outside of the container", link, who);
+		save_outside(s, row, "run both in the container, or close the connection", reason);
+	} else {
+		snprintf(reason, sizeof(reason), "its other end (%s) is in no task: it is on the way in a socket outside "
+			 "of the container", link);
+		save_outside(s, row, "let the connection be received first", reason);
+	}
 }
 
 /* Will what waits in datagram socket @row be restored as it came? */
@@ -277,12 +326,12 @@ static void save_connection(struct save *s, ROW *row)
 	if (row->peer_inode <= 0) {
 		row->accepted = row->type != SOCK_DGRAM && row->peer_gone && listener_has_name(s, row);
 		if (row->unaccepted && (s->frozen || !live_maybe_in_flight(s->live)))
-			refuse(s, file_of(s, row), "let it be accepted first",
-			       "its connection waits to be accepted outside of the container");
+			save_outside(s, row, "let it be accepted first",
+				     "its connection waits to be accepted outside of the container");
 		return;
 	}
 	if (!peer) {
-		refuse_peer(s, row);
+		find_peer(s, row);
 		return;
 	}
 	row->peer = peer->file;

@@ -12,7 +12,8 @@ struct unix_socket_row {
 	int64_t file;
 	int64_t type;		/* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
 	int64_t peer;		/* file that it is connected to; COLUMN_NULL: none */
-	int64_t peer_gone;	/* 1: it was connected, and the other end is closed; 2: with bytes that were never read */
+	int64_t peer_gone;	/* 1: it was connected, and the other end is closed; 2: with bytes that were never read; */
+#define UNIX_OUTSIDE 3		/* it is outside of the container (outside.h): when that is dropped, as 1 */
 	char *gone_path;	/* the name that the closed end had; NULL: none in the file system */
 	struct blob gone_abstract;
 	int64_t backlog;	/* of a listening one; COLUMN_NULL: does not listen */

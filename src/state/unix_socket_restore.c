@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <string.h>
 #include "state/file_kinds.h"
+#include "state/namespace.h"
+#include "state/outside.h"
 #include "state/socket.h"
 #include "state/unix_socket.h"
 
@@ -73,6 +75,21 @@ static int check_pending(struct restore *r, const ROW *row, struct err *e)
 	return 0;
 }
 
+/* Its other end is outside, or was and has been given another. */
+static int check_outside(struct restore *r, const ROW *row, struct err *e)
+{
+	if ((row->peer_gone == UNIX_OUTSIDE) != (outside_plan_of(r, row->file) != NULL))
+		return err_set(e, -EBADMSG, "tables unix_socket and outside_file don't agree about it");
+	if (!outside_is_given(r, row->file))
+		return 0;
+	if (unix_message_waits(r->img, row->file)) {
+		err_set(e, -EINVAL, "%s: something waited in it to be received, which can't be put back into a socket that "
+			"is given for it", outside_plan_of(r, row->file)->row->name);
+		return err_advise(e, "--drop %s", outside_plan_of(r, row->file)->row->name);
+	}
+	return outside_check_socket(r, row->file, (int)row->type, e);
+}
+
 int unix_socket_check(struct restore *r, const struct file_row *f, struct err *e)
 {
 	const ROW *row = unix_socket_row_of(r->img, f->file);
@@ -89,7 +106,8 @@ int unix_socket_check(struct restore *r, const struct file_row *f, struct err *e
 		return err_set(e, -EBADMSG, "its other end is both there and closed");
 	if (row->type != SOCK_DGRAM && !row->peer_gone && row->peer == COLUMN_NULL && unix_message_waits(r->img, row->file))
 		return err_set(e, -EBADMSG, "something waits in it, but it is not connected");
-	return socket_check_options(r, f, e) ?: check_peer(r, row, e) ?: check_pending(r, row, e) ?: unix_message_check(r, row, e);
+	return socket_check_options(r, f, e) ?: check_peer(r, row, e) ?: check_pending(r, row, e) ?:
+	       check_outside(r, row, e) ?: unix_message_check(r, row, e);
 }
 
 /* ---- making ----------------------------------------------------------- */
@@ -239,6 +257,35 @@ static int own(const ROW *row, int fd, struct err *e)
 	return 0;
 }
 
+/* A name that it has from a listening socket is that one's. */
+static int bind_in(struct restore *r, const ROW *row, int64_t mount_ns, int fd, struct err *e)
+{
+	int back, left, ret = row->accepted ? 0 : namespace_enter(r, mount_ns, "mnt", &back, e);
+
+	if (ret < 0 || row->accepted)
+		return ret;
+	ret = unix_name_bind(r, row, fd, e);
+	left = namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e);
+	return ret ?: left;
+}
+
+/* Connected to somebody outside, in cpt's own mount namespace. */
+static int given_make(struct restore *r, const struct file_row *f, const ROW *row, int *ret_fd, struct err *e)
+{
+	_cleanup_fd_ int fd = -1;
+	int ret;
+
+	if (!outside_is_path_of_socket(r, f->file))
+		return outside_open(r, f, ret_fd, e);
+	ret = socket_make(row, &fd, e) ?: bind_in(r, row, f->mount_ns, fd, e) ?: outside_connect(r, f->file, fd, e);
+	if (ret < 0)
+		return ret;
+	if (f->flags & O_NONBLOCK && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return err_sys(e, "fcntl(F_SETFL)");
+	*ret_fd = take_fd(&fd);
+	return own(row, *ret_fd, e);
+}
+
 int unix_socket_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
 	const ROW *row = unix_socket_row_of(r->img, f->file);
@@ -248,6 +295,8 @@ int unix_socket_open(struct restore *r, const struct file_row *f, int *ret_fd, s
 		*ret_fd = fcntl(made, F_DUPFD_CLOEXEC, 0);
 		return *ret_fd < 0 ? err_sys(e, "dup") : own(row, *ret_fd, e);
 	}
+	if (outside_is_given(r, f->file))
+		return given_make(r, f, row, ret_fd, e);
 	if (row->peer_gone) {
 		ret = orphan_make(r, row, ret_fd, e);
 	} else if (unix_socket_is_pair(r->img, row)) {
@@ -352,6 +401,8 @@ int unix_socket_connect(struct restore *r, const struct file_row *f, int fd, str
 {
 	const ROW *row = unix_socket_row_of(r->img, f->file);
 
+	if (outside_is_given(r, f->file))
+		return 0;
 	if (row->peer_gone)
 		return orphan_fill(r, row, fd, e);
 	if (unix_socket_is_pair(r->img, row))
@@ -361,14 +412,23 @@ int unix_socket_connect(struct restore *r, const struct file_row *f, int fd, str
 	return row->type == SOCK_DGRAM ? datagram_connect(r, row, e) : 0;
 }
 
+/* 1: receiving, 2: sending; shutdown(2) counts from 0. A listening one cannot be half shut down. */
+static int shut_down(const ROW *row, int fd, struct err *e)
+{
+	return row->shutdown && shutdown(fd, (int)row->shutdown - 1) < 0 && errno != ENOTCONN
+		? err_sys(e, "shutdown(%ld)", row->shutdown - 1) : 0;
+}
+
 int unix_socket_settle(struct restore *r, const struct file_row *f, int fd, struct err *e)
 {
 	const ROW *row = unix_socket_row_of(r->img, f->file);
-	bool closed = row->peer_gone && row->type != SOCK_DGRAM;
-	int ret = socket_restore_options(r, f, fd, e);
+	bool given = outside_is_given(r, f->file), closed = row->peer_gone && !given && row->type != SOCK_DGRAM;
+	struct stat st;
+	int ret;
 
-	/* 1: receiving, 2: sending; shutdown(2) counts from 0. A listening one cannot be half shut down. */
-	if (ret == 0 && row->shutdown && !closed && shutdown(fd, (int)row->shutdown - 1) < 0 && errno != ENOTCONN)
-		return err_sys(e, "shutdown(%ld)", row->shutdown - 1);
+	/* What is only standard input or output may be something else now. */
+	if (given && (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode)))
+		return 0;
+	ret = socket_restore_options(r, f, fd, e) ?: closed ? 0 : shut_down(row, fd, e);
 	return ret ?: unix_name_hide(r, row, e);
 }

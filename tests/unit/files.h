@@ -23,6 +23,7 @@
 #include "state/deleted_file.h"
 #include "state/file.h"
 #include "state/live_parts.h"
+#include "state/outside.h"
 
 struct world {
 	pid_t pid;
@@ -30,6 +31,8 @@ struct world {
 	struct live_process process;
 	struct save save;
 	struct restore restore;
+	const struct outside_choice *choices;	/* for world_restore() */
+	size_t nr_choices;
 	struct err err;
 };
 
@@ -95,8 +98,10 @@ static inline void world_kill(struct world *w)
 
 static inline int world_restore(struct world *w)
 {
-	w->restore = (struct restore){ .img = w->save.img, .cgroup_fd = -1 };
-	return deleted_file_kind.check(&w->restore, &w->err) ?: files_check(&w->restore, &w->err) ?:
+	w->restore = (struct restore){
+		.img = w->save.img, .cgroup_fd = -1, .choices = w->choices, .nr_choices = w->nr_choices,
+	};
+	return outside_kind.check(&w->restore, &w->err) ?: deleted_file_kind.check(&w->restore, &w->err) ?: files_check(&w->restore, &w->err) ?:
 	       deleted_file_kind.restore_container(&w->restore, &w->err) ?: files_restore(&w->restore, &w->err) ?:
 	       files_connect(&w->restore, &w->err) ?: files_finish(&w->restore, &w->err);
 }
@@ -141,6 +146,7 @@ static inline void world_end(struct world *w)
 		free(w->save.refusals[i].object);
 		free(w->save.refusals[i].reason);
 		free(w->save.refusals[i].advice);
+		free(w->save.refusals[i].outside);
 	}
 	free(w->save.refusals);
 	image_freep(&w->save.img);
