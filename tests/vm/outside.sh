@@ -1,0 +1,253 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# In the VM: containers that have an end of a pipe or unix socket whose other end is outside, and
+# what `cpt restore` is told to put there. Last line: N passed, N failed.
+set -uo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+cpt=$top/build/cpt
+work=/scratch/outside
+groups=/sys/fs/cgroup
+suite=outside
+. "$top/tests/vm/lib.sh"
+
+end() {	# cgroup: its tasks, its volume, itself
+	[ -d "$groups/$1" ] || return 0
+	kill_all "$1"
+	$cpt unpin "$1" 2>/dev/null
+	rmdir "$groups/$1"
+}
+after_failure() { [ ! -e $work/log ] || { echo "its log:"; cat $work/log; }; end web; }
+
+# In the container: answers each line. Its ends are descriptors 5 and 6, unless it is to use 0 and 1.
+cat >/tmp/answer <<'P'
+trap '' PIPE
+if [ "$2" = standard ]; then in=0 out=1; else exec 5<&0 6>&1 0</dev/null 1>/dev/null; in=5 out=6; fi
+exec 2>/dev/null
+echo ready >>$1
+while read -r -u $in line; do
+	echo "got $line" >>$1
+	echo "answer $line" >&$out || { echo "nobody reads" >>$1; break; }
+done
+echo "the end" >>$1
+while :; do sleep 1000; done
+P
+
+# Standard input and output are its ends; it gets a session of its own.
+into() { # cgroup, command...
+	mkdir -p $groups/$1
+	setsid bash -c 'echo $$ >$1/cgroup.procs; shift; exec "$@"' - "$groups/$1" "${@:2}" 3>&- 4>&- 5>&- 6>&- 8>&- &
+}
+begin() {
+	end web
+	exec 3>&- 4>&- 5>&- 6>&-
+	rm -rf $work
+	mkdir -p $work
+	mkfifo $work/in $work/out $work/in2 $work/out2
+}
+says() { # text: a line of the program's log
+	local i
+	for i in $(seq 300); do
+		grep -qxF "$1" $work/log 2>/dev/null && return 0
+		nap 0.1
+	done
+	echo "it did not say: $1"
+	return 1
+}
+ask() { # text in out: a line to the program, and its answer
+	local line
+	echo "$1" >&"$2" && read -rt 60 line <&"$3" && [ "$line" = "answer $1" ] || { echo "the answer: ${line:-none}"; return 1; }
+}
+
+# Names of what is outside, as the refusal tells them.
+refused() { # number
+	local said
+	if said=$($cpt snapshot web 2>&1); then echo "it was not refused"; return 1; fi
+	mapfile -t names < <(grep -oE -- '--outside (pipe|unix|tty):[^ ]* takes' <<<"$said" | awk '{ print $2 }')
+	[ ${#names[@]} = "$1" ] || { echo "$1 things are not in: $said"; return 1; }
+	[[ $said == *"nothing was changed"* ]] && ! grep -q . <<<"$($cpt list | grep pinned)" || { echo "$said"; return 1; }
+	echo "${names[*]}"
+}
+snapshot() { # option...
+	id=$($cpt snapshot --kill "$@" web) && $cpt unpin web
+}
+
+# ---- pipes --------------------------------------------------------------------
+
+# Pipes from and to this shell, by way of cat, which keeps the other ends.
+pipes() { # standard?
+	begin
+	cat <$work/in | into web bash /tmp/answer $work/log "$1" | cat >$work/out &
+	exec 5<>$work/in 6<>$work/out
+	says ready && ask one 5 6
+}
+pipes_refused() {
+	local said
+	pipes "" && refused 2 && [[ ${names[0]} == pipe:* && ${names[1]} == pipe:* && ${names[0]} != "${names[1]}" ]] &&
+		refuses "for these 2: --outside ${names[0]} --outside ${names[1]}, or --outside all" $cpt snapshot web &&
+		refuses "${names[1]}" $cpt snapshot --outside "${names[0]}" web && ask two 5 6 || return 1
+	id=$($cpt snapshot --outside "${names[0]}" --outside "pipe:[${names[1]#pipe:}]" web) && ask three 5 6 || return 1
+	# The rows that others read.
+	said=$(sqlite3 -readonly /var/lib/cpt/catalog.db "SELECT group_concat(name || ' ' || access, ', ') FROM
+		(SELECT * FROM outside WHERE snapshot_id = '$id' ORDER BY access)") && echo "$said" &&
+		[ "$said" = "${names[0]} 1, ${names[1]} 2" ] && said=$($cpt show "$id") && echo "$said" &&
+		grep -q "^  ${names[0]}, bash (descriptor 5)" <<<"$said" && said=$($cpt --json show "$id") &&
+		grep -qF "\"name\":\"${names[0]}\",\"kind\":\"pipe\",\"reads\":true,\"writes\":false" <<<"$said" && end web
+}
+pipes_undecided() {
+	local said
+	refuses "--inherit ${names[0]}=FD, --replace ${names[0]}=PATH or --drop ${names[0]}" $cpt restore "$id" &&
+		refuses "--inherit ${names[1]}=FD, --replace ${names[1]}=PATH or --drop ${names[1]}" $cpt restore --dry-run "$id" &&
+		refuses "descriptor 77 is not open" $cpt restore --inherit pipe=77 "$id" &&
+		refuses "called pipe:1" $cpt restore --drop all --drop pipe:1 "$id" &&
+		refuses "open for reading only, and the container writes" $cpt restore --inherit pipe=0 "$id" </dev/null &&
+		[ ! -e $groups/web/cgroup.procs ] || [ ! -s $groups/web/cgroup.procs ] || return 1
+	said=$($cpt restore --dry-run --drop all --replace "${names[0]}=/dev/null" "$id" 2>&1) &&
+		grep -q "^${names[0]}, .*: /dev/null$" <<<"$said" && grep -q "^${names[1]}, .*: dropped" <<<"$said" &&
+		said=$($cpt --json restore --dry-run --drop pipe "$id" 2>/dev/null) && grep -qF '"how":"drop"' <<<"$said"
+}
+pipes_inherited() {
+	exec 3<>$work/in2 4<>$work/out2
+	$cpt restore --inherit "${names[0]}=3" --inherit "${names[1]}=4" "$id" && ask inherited 3 4 || return 1
+	# Its input ends with its last writer, for cpt has kept none.
+	exec 3>&-
+	says "the end" && exec 4<&- && end web
+}
+pipes_replaced() {
+	rm $work/log; touch $work/file
+	(echo from >$work/in2) &
+	$cpt restore --replace "${names[0]}=$work/in2" --replace "pipe=$work/file" "$id" && says "got from" && says "the end" &&
+		end web && grep -qx "answer from" $work/file
+}
+pipes_dropped() {
+	rm $work/log
+	$cpt restore --drop pipe "$id" && says "the end" && end web || return 1
+	rm $work/log
+	(echo last >$work/in2) &
+	$cpt restore --replace "${names[0]}=$work/in2" --drop "${names[1]}" "$id" && says "nobody reads" && end web
+}
+# What was sent and not read yet belongs to the container, and is there first.
+pipes_filled() {
+	local stopped
+	pipes standard && stopped=$(<$groups/web/cgroup.procs) && kill -STOP "$stopped" && echo unread >&5 || return 1
+	nap 1
+	snapshot --outside 'pipe:*' && end web || return 1
+	refuses "can't be put before" $cpt restore --drop pipe --replace "pipe=/dev/null" "$id" || return 1
+	rm $work/log
+	$cpt restore --replace "pipe=$work/out2" --inherit "$(input_name)=3" "$id" 3<>$work/in2 4<>$work/out2 || return 1
+	kill -CONT "$(<$groups/web/cgroup.procs)" && says "got unread" && end web || return 1
+	rm $work/log
+	$cpt restore --drop all "$id" && kill -CONT "$(<$groups/web/cgroup.procs)" && says "got unread" &&
+		says "nobody reads" && end web && $cpt rm "$id"
+}
+input_name() {
+	sqlite3 -readonly /var/lib/cpt/catalog.db "SELECT name FROM outside WHERE snapshot_id = '$id' AND access = 1"
+}
+# In namespaces of its own, to fifos that it has opened there.
+fifos() {
+	begin
+	exec 5<>$work/in 6<>$work/out
+	$cpt run --output $work/out.log web -- bash -c "exec <$work/in >$work/out; exec bash /tmp/answer $work/log standard" 8>&- 5>&- 6>&- >/dev/null &&
+		says ready && ask one 5 6 && refused 2 && [ "${names[0]}" = "pipe:$work/in" ] && snapshot --outside all &&
+		rm $work/log && $cpt restore --replace "${names[0]}=$work/in" --replace "${names[1]}=$work/out" "$id" && ask two 5 6 &&
+		end web && $cpt restore --drop all "$id" && says "the end" && ask_nobody && end web && $cpt rm "$id"
+}
+ask_nobody() { ! read -rt 1 -u 6; }
+
+# ---- unix sockets ---------------------------------------------------------------
+
+cat >/tmp/server <<'P'
+use IO::Socket::UNIX;
+my ($path, $heard, $n) = (@ARGV, 0);
+my $s = IO::Socket::UNIX->new(Local => $path, Listen => 5) or die;
+while (my $c = $s->accept) {
+	$n++;
+	next if fork;
+	syswrite $c, "call $n\n";
+	open my $h, ">>", $heard;
+	while (defined(my $line = <$c>)) { syswrite $h, $line }
+	exit;
+}
+P
+cat >/tmp/client <<'P'
+use IO::Socket::UNIX;
+my $c = IO::Socket::UNIX->new(Peer => shift) or die;
+open STDIN, "<&", $c; open STDOUT, ">&", $c;
+close $c;
+exec @ARGV;
+P
+cat >/tmp/pair <<'P'
+use Socket;
+$^F = 20;	# not closed by exec
+socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0);
+my ($name, @command) = @ARGV;
+system(@command, "--inherit", "$name=" . fileno($b)) == 0 or die;
+close $b;
+syswrite $a, "pair\n";
+my $line = <$a>;
+exit($line ne "answer pair\n");
+P
+hears() { # text
+	local i
+	for i in $(seq 300); do
+		grep -qxF "$1" $work/heard 2>/dev/null && return 0
+		nap 0.1
+	done
+	echo "the server did not hear: $1"
+	return 1
+}
+serve() {
+	perl /tmp/server $work/server $work/heard 8>&- &
+	server=$!
+	wait_for 60 $work/server
+}
+sockets() {
+	begin
+	serve || return 1
+	into web perl /tmp/client $work/server bash /tmp/answer $work/log "$1"
+	says ready && hears "answer call 1"
+}
+sockets_refused() {
+	sockets "" && refused 1 && [ "${names[0]}" = "unix:$work/server" ] && snapshot --outside 'unix:/scratch/*'
+}
+sockets_replaced() {
+	refuses "${names[0]}=PATH" $cpt restore "$id" && refuses "a regular file, and it was a unix socket" \
+		$cpt restore --replace "unix=/tmp/answer" "$id" && $cpt restore --replace "unix=$work/server" "$id" &&
+		hears "answer call 2" && end web
+}
+sockets_inherited() { timeout 60 perl /tmp/pair unix $cpt restore "$id" && end web; }
+sockets_dropped() {
+	rm $work/log
+	kill "$server"
+	refuses "connect to" $cpt restore --replace "unix=$work/server" "$id" &&
+		[ ! -e $groups/web ] || ! populated web || return 1
+	$cpt restore --drop "${names[0]}" "$id" && says "the end" && end web && $cpt rm "$id"
+}
+# A journal, say: what is only standard output can be a file afterwards.
+socket_as_output() {
+	sockets standard && snapshot --outside unix && kill "$server" && touch $work/file || return 1
+	refuses "read and written, of which a pipe does one" $cpt restore --replace "unix=$work/in2" "$id" || return 1
+	rm $work/log
+	echo "a line" >$work/file
+	$cpt restore --replace "unix=$work/file" "$id" && says "got a line" && end web && $cpt rm "$id" &&
+		grep -qx "answer a line" $work/file
+}
+
+mkdir -p $work /scratch/cpt /var/lib/cpt
+mount --bind /scratch/cpt /var/lib/cpt
+log_begin
+$cpt init >/dev/null 2>&1
+ok "pipes are refused by name, and taken if asked for" pipes_refused
+ok "a restore lists what nobody decided" pipes_undecided
+ok "pipes are inherited" pipes_inherited
+ok "pipes are replaced" pipes_replaced
+ok "pipes are dropped" pipes_dropped
+ok "the snapshot of pipes goes" $cpt rm "${id:-}"
+ok "what waited in a pipe is read first" pipes_filled
+ok "fifos of a container in namespaces of its own" fifos
+ok "unix sockets are refused by name, and taken if asked for" sockets_refused
+ok "unix sockets are connected again" sockets_replaced
+ok "unix sockets are inherited" sockets_inherited
+ok "unix sockets are dropped" sockets_dropped
+ok "a socket that is standard input and output becomes a file" socket_as_output
+ok "the kernel log is clean" log_is_clean
+results
