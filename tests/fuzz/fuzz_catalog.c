@@ -137,8 +137,7 @@ static int64_t odd_number(struct input *in, const struct column *c)
 		return how;
 	for (int i = 0; i < 8; i++)
 		raw = raw << 8 | byte(in);
-	return c->min <= c->max && c->max - 1 > c->min ? c->min + (int64_t)(raw % ((uint64_t)c->max - (uint64_t)c->min)) :
-							  (int64_t)raw;
+	return c->min < c->max ? (int64_t)((uint64_t)c->min + raw % ((uint64_t)c->max - (uint64_t)c->min)) : (int64_t)raw;
 }
 
 static void change_text(struct image *img, struct input *in, void *row, const struct column *c)
