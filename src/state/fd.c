@@ -119,21 +119,21 @@ static void fd_restore_one(struct restore *r, struct new_process *p, const struc
 	batch_call(b, "close the number it came with", SYS_close, ARG_OF(got));
 }
 
-/* A descriptor may be above the limit that its process has set since. */
-static size_t fd_raise_limit(int64_t highest, struct batch *b)
+/* A descriptor may be above the limit that its process has set since, which rlimit.c sets at the end. */
+static int fd_raise_limit(const struct new_process *p, struct err *e)
 {
-	struct rlimit high = { (rlim_t)highest + 16, (rlim_t)highest + 16 };
-	size_t old = batch_data(b, NULL, sizeof(struct rlimit)), new;
+	struct rlimit limit;
 
-	high.rlim_cur = high.rlim_max = max(high.rlim_max, (rlim_t)65536);
-	new = batch_data(b, &high, sizeof(high));
-	batch_call(b, "make room for descriptors", SYS_prlimit64, ARG(0), ARG(RLIMIT_NOFILE), ARG_AT(new), ARG_AT(old));
-	return old;
+	if (prlimit(p->pid, RLIMIT_NOFILE, NULL, &limit) < 0)
+		return err_sys(e, "read its limit of descriptors");
+	limit.rlim_cur = max(limit.rlim_cur, (rlim_t)p->cpt_pidfd + 16);
+	limit.rlim_max = max(limit.rlim_max, limit.rlim_cur);
+	return prlimit(p->pid, RLIMIT_NOFILE, &limit, NULL) < 0 ? err_sys(e, "make room for descriptors") : 0;
 }
 
 static int fd_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
 {
-	size_t nr, old;
+	size_t nr;
 	_cleanup_free_ const struct fd_row **rows = fd_rows_of(r->img, p->row->process, &nr);
 	_cleanup_free_ int64_t *first = NULL;
 
@@ -146,10 +146,10 @@ static int fd_restore(struct restore *r, struct new_process *p, struct batch *b,
 			return err_set(e, -EBADMSG, "descriptor %ld of process %ld is twice in table fd", rows[i]->fd,
 				       p->row->process);
 	assert(rows[nr - 1]->fd < p->cpt_pidfd);	/* process_tree.c parks it above them */
-	old = fd_raise_limit(p->cpt_pidfd, b);
+	if (fd_raise_limit(p, e) < 0)
+		return e->code;
 	for (size_t i = 0; i < nr; i++)
 		fd_restore_one(r, p, rows, i, first, b);
-	batch_call(b, "set the limit of descriptors back", SYS_prlimit64, ARG(0), ARG(RLIMIT_NOFILE), ARG_AT(old), ARG(0));
 	return 0;
 }
 
