@@ -97,11 +97,42 @@ CREATE INDEX pin_parent_snapshot ON pin (parent_snapshot);
 CREATE TABLE namespace (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	namespace INTEGER NOT NULL,	-- numbered from 0
-	type TEXT NOT NULL CHECK (type IN ('pid', 'ipc', 'uts', 'mnt', 'time')),
+	type TEXT NOT NULL CHECK (type IN ('pid', 'ipc', 'uts', 'mnt', 'user', 'time')),
 	inode INTEGER NOT NULL,		-- its number then, as in /proc/<pid>/ns; for audits
-	parent INTEGER,			-- pid: the namespace around it; NULL: the host's
+	parent INTEGER,			-- pid, user: the namespace around it; NULL: the host's
 	level INTEGER,			-- pid: 1 is just below the host's
+	user_ns INTEGER,		-- all but user: the user namespace that owns it; NULL: the host's
 	PRIMARY KEY (snapshot_id, namespace)
+) STRICT, WITHOUT ROWID;
+
+-- What only user namespaces have (user_namespaces(7)). Ids of users and groups are the host's throughout the catalog.
+CREATE TABLE user_namespace (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	namespace INTEGER NOT NULL,
+	owner INTEGER NOT NULL,		-- user whose namespace it is: who made it
+	setgroups INTEGER NOT NULL,	-- 0: setgroups(2) is denied for good
+	PRIMARY KEY (snapshot_id, namespace)
+) STRICT, WITHOUT ROWID;
+
+-- Lines of uid_map and gid_map of user namespaces.
+CREATE TABLE id_map (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	namespace INTEGER NOT NULL,
+	type TEXT NOT NULL CHECK (type IN ('uid', 'gid')),
+	place INTEGER NOT NULL,		-- of the line in its file
+	inside INTEGER NOT NULL,	-- first id in the namespace,
+	host INTEGER NOT NULL,		-- which is this one of the host,
+	count INTEGER NOT NULL,		-- and so on, so many
+	PRIMARY KEY (snapshot_id, namespace, type, place)
+) STRICT, WITHOUT ROWID;
+
+-- How many objects a user of a user namespace may have in it, where there is a limit.
+CREATE TABLE user_limit (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	namespace INTEGER NOT NULL,
+	name TEXT NOT NULL,		-- of a file of /proc/sys/user: 'max_pid_namespaces'
+	value INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, namespace, name)
 ) STRICT, WITHOUT ROWID;
 
 -- Names of uts namespaces.
@@ -151,6 +182,7 @@ CREATE TABLE process (
 	mount_ns INTEGER,
 	time_ns INTEGER,
 	time_ns_for_children INTEGER,	-- what its children will be in
+	user_ns INTEGER,		-- of all its threads
 	cgroup TEXT NOT NULL,		-- below the container's, '' for itself
 	comm TEXT NOT NULL,
 	exit_signal INTEGER NOT NULL,	-- that its parent gets when it ends
@@ -255,6 +287,7 @@ CREATE TABLE pending_signal (
 CREATE TABLE credentials (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	thread INTEGER NOT NULL,
+	-- as the host has them; capabilities are those in the user namespace of the process
 	uid INTEGER NOT NULL, euid INTEGER NOT NULL, suid INTEGER NOT NULL, fsuid INTEGER NOT NULL,
 	gid INTEGER NOT NULL, egid INTEGER NOT NULL, sgid INTEGER NOT NULL, fsgid INTEGER NOT NULL,
 	groups TEXT NOT NULL,		-- supplementary ones, blank separated

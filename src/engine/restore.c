@@ -13,6 +13,7 @@
 #include "state/memory.h"
 #include "state/leader.h"
 #include "state/process.h"
+#include "state/user_namespace.h"
 #include "state/zombie.h"
 
 /* ---- load --------------------------------------------------------------- */
@@ -49,7 +50,9 @@ int restore_plan(struct restore *r, struct err *e)
 		if (zombie_of(r->img, row->process))
 			continue;
 		r->nr_processes++;
-		*p = (struct new_process){ .row = row, .proc_fd = -1 };
+		*p = (struct new_process){
+			.row = row, .proc_fd = -1, .born_in = COLUMN_NULL, .born_as = COLUMN_NULL,
+		};
 		add_threads(r, p);
 		if (!p->nr_threads || p->threads[0].row->thread != row->process)
 			return err_set(e, -EBADMSG, "process %ld has no row for its leader in table thread", row->process);
@@ -235,6 +238,7 @@ static int build(struct restore *r, struct err *e)
 		  stage("tasks", e) ?: make_tasks(r, e) ?: stage("seal", e) ?: seal(r, e) ?:
 		  stage("go", e) ?: let_go(r, e);
 
+	user_namespaces_leave(r);
 	for (size_t i = 0; i < r->nr_processes; i++)
 		free(take_ptr(r->processes[i].remote));
 	return ret;

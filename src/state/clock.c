@@ -255,7 +255,7 @@ static int clock_restore(struct restore *r, struct err *e)
 		return stay_with_host(r, e);
 	for (size_t i = 0; i < NR_CLOCKS; i++)
 		r->clock_shift_ns[i] = saved(r, COLUMN_NULL, i) - read_clock(clocks[i].id);
-	ret = namespace_make("time", clock_offsets(r, COLUMN_NULL, offsets), &fd, e);
+	ret = namespace_make("time", clock_offsets(r, COLUMN_NULL, offsets), -1, -1, &fd, e);
 	if (ret == -EINVAL)	/* unshare(2) knows no CLONE_NEWTIME */
 		return no_namespaces(r, e);
 	if (ret == 0)

@@ -6,16 +6,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include "state/credentials.h"
 #include "state/process.h"
 #include "state/task_kinds.h"
-
-struct credentials_row {
-	int64_t thread;
-	int64_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
-	char *groups;		/* "0 4 27 " as /proc/<pid>/status has it */
-	int64_t cap_inheritable, cap_permitted, cap_effective, cap_bounding, cap_ambient;
-	int64_t securebits, no_new_privs, dumpable, parent_death_signal, keep_caps;
-};
 
 #define ID(field) INT_COLUMN(struct credentials_row, field, 0, UINT32_MAX)
 #define SET(field) INT_COLUMN(struct credentials_row, field, 0, INT64_MAX)
@@ -31,7 +24,12 @@ static const struct column credentials_columns[] = {
 	INT_COLUMN(struct credentials_row, parent_death_signal, 0, 64),
 	INT_COLUMN(struct credentials_row, keep_caps, 0, 1),
 };
-static const struct table credentials_table = TABLE("credentials", struct credentials_row, credentials_columns);
+const struct table credentials_table = TABLE("credentials", struct credentials_row, credentials_columns);
+
+const struct credentials_row *credentials_of(const struct image *img, int64_t thread)
+{
+	return image_find(img, &credentials_table, offsetof(struct credentials_row, thread), thread);
+}
 
 static int credentials_parse(const char *status, struct save *s, struct credentials_row *row)
 {
@@ -101,23 +99,6 @@ static int credentials_save(struct save *s, struct live_process *p, struct live_
 
 /* ---- restoring -------------------------------------------------------- */
 
-static void add_groups(struct batch *b, const char *groups)
-{
-	uint32_t *list = xcalloc(strlen(groups) / 2 + 1, sizeof(*list));
-	size_t nr = 0;
-	char *end;
-
-	for (const char *p = groups; ; p = end) {
-		unsigned long id = strtoul(p, &end, 10);
-
-		if (end == p)
-			break;
-		list[nr++] = (uint32_t)id;
-	}
-	batch_call(b, "setgroups", SYS_setgroups, ARG(nr), ARG_AT(batch_data(b, list, nr * sizeof(*list))));
-	free(list);
-}
-
 static void add_capabilities(struct batch *b, const struct credentials_row *row)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -146,21 +127,22 @@ static int last_capability(void)
 static int credentials_restore(struct restore *r, struct new_process *p, struct new_thread *t,
 			       struct batch *b, struct err *e)
 {
-	const struct credentials_row *row = image_find(r->img, &credentials_table,
-						       offsetof(struct credentials_row, thread), t->row->thread);
-	int last = last_capability();
+	const struct credentials_row *row = credentials_of(r->img, t->row->thread), *have = NULL;
+	int last = last_capability(), ret;
+	struct id_change change;
 
 	if (!row)
 		return err_set(e, -EBADMSG, "thread %ld of process %ld has no row in table credentials",
 			       t->row->thread, p->row->process);
-	/* Keep all capabilities through the change of user ids. */
-	batch_call(b, "prctl: securebits for the change of ids", SYS_prctl, ARG(PR_SET_SECUREBITS),
-		   ARG(1 << SECURE_NO_SETUID_FIXUP | 1 << SECURE_KEEP_CAPS));
-	add_groups(b, row->groups);
-	batch_call(b, "setresgid", SYS_setresgid, ARG(row->gid), ARG(row->egid), ARG(row->sgid));
-	batch_call(b, "setresuid", SYS_setresuid, ARG(row->uid), ARG(row->euid), ARG(row->suid));
-	batch_call(b, "setfsgid", SYS_setfsgid, ARG(row->fsgid));
-	batch_call(b, "setfsuid", SYS_setfsuid, ARG(row->fsuid));
+	if (p->row->user_ns != p->born_in)
+		have = credentials_of(r->img, p->row->process);		/* credentials_enter() */
+	else if (p->born_as != COLUMN_NULL)
+		have = credentials_of(r->img, p->born_as);
+	ret = credentials_change(r->img, p->row->user_ns, have, row, &change, e);
+	if (ret < 0)
+		return ret;
+	id_change_add(&change, b);
+	free(change.groups);
 	for (int cap = 0; cap <= last; cap++)
 		if (!(row->cap_bounding >> cap & 1))
 			batch_call(b, "prctl: drop a capability from the bounding set", SYS_prctl,
@@ -172,8 +154,8 @@ static int credentials_restore(struct restore *r, struct new_process *p, struct 
 	add_capabilities(b, row);
 	batch_call(b, "prctl: parent death signal", SYS_prctl, ARG(PR_SET_PDEATHSIG), ARG(row->parent_death_signal));
 	/* Every change of ids above cleared it. 2 (root only) can't be set, it is what a change of ids leaves. */
-	if (t->row->thread == p->row->process && row->dumpable != 2)
-		batch_call(b, "prctl: dumpable", SYS_prctl, ARG(PR_SET_DUMPABLE), ARG(row->dumpable));
+	if (t->row->thread == p->row->process && (row->dumpable != 2 || p->born_in != COLUMN_NULL))
+		batch_call(b, "prctl: dumpable", SYS_prctl, ARG(PR_SET_DUMPABLE), ARG(row->dumpable == 1));
 	return 0;
 }
 

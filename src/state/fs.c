@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Working directory, root directory and umask of a process: table `fs`. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include "state/deleted_file.h"
+#include "state/namespace.h"
 #include "state/process.h"
 #include "state/task_kinds.h"
 
@@ -85,16 +87,69 @@ static void chdir_to_deleted(const struct restore *r, const struct new_process *
 	batch_call(b, "close it", SYS_close, ARG_OF(got));
 }
 
+static const struct fs_row *row_of(const struct image *img, int64_t process)
+{
+	return image_find(img, &fs_table, offsetof(struct fs_row, process), process);
+}
+
+void fs_go(const struct image *img, int64_t process)
+{
+	const struct fs_row *row = row_of(img, process);
+
+	if (row && row->cwd_deleted == COLUMN_NULL && chdir(row->cwd) < 0)
+		errno = 0;	/* fs_restore() tells, if it can't go there, either */
+}
+
+static int open_directory(struct restore *r, const struct new_process *p, const char *path, struct err *e)
+{
+	int back, fd, left, ret = namespace_enter(r, p->row->mount_ns, "mnt", &back, e);
+
+	if (ret < 0)
+		return ret;
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		ret = err_sys(e, "open %s", path);
+	else
+		restore_set_keyed(r, "directory", p->row->process, fd);
+	left = namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e);
+	return ret ?: left ?: fd;
+}
+
+/*
+ * Who was born in a user namespace may have no right to go where it was all the same: the way there may be closed to
+ * it, and if the place itself is, it is there since a midwife had the right (process_birth.c).
+ */
+static int go_by_descriptor(struct restore *r, const struct new_process *p, const char *path, struct batch *b,
+			    struct err *e)
+{
+	int fd = open_directory(r, p, path, e);
+	struct stat now, then;
+	size_t got;
+
+	if (fd < 0)
+		return fd;
+	if (fstatat(p->proc_fd, "cwd", &now, 0) == 0 && fstat(fd, &then) == 0 && now.st_dev == then.st_dev &&
+	    now.st_ino == then.st_ino)
+		return 0;
+	got = batch_call(b, batch_why(b, "get the directory %s", path), SYS_pidfd_getfd, ARG(p->cpt_pidfd), ARG(fd),
+			 ARG(0));
+	batch_call(b, batch_why(b, "fchdir to %s", path), SYS_fchdir, ARG_OF(got));
+	batch_call(b, "close it", SYS_close, ARG_OF(got));
+	return 0;
+}
+
 static int fs_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
 {
-	const struct fs_row *row = image_find(r->img, &fs_table, offsetof(struct fs_row, process), p->row->process);
+	const struct fs_row *row = row_of(r->img, p->row->process);
 
 	if (!row)
 		return err_set(e, -EBADMSG, "process %ld has no row in table fs", p->row->process);
 	/* What /proc shows is a path from the namespace's root, so the directory comes before the root. */
 	if (row->cwd_deleted != COLUMN_NULL)
 		chdir_to_deleted(r, p, row->cwd_deleted, b);
-	else
+	else if (p->born_in != COLUMN_NULL && go_by_descriptor(r, p, row->cwd, b, e) < 0)
+		return e->code;
+	else if (p->born_in == COLUMN_NULL)
 		batch_call(b, batch_why(b, "chdir to %s", row->cwd), SYS_chdir,
 			   ARG_AT(batch_data(b, row->cwd, strlen(row->cwd) + 1)));
 	if (strcmp(row->root, "/") != 0)

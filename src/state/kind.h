@@ -20,6 +20,7 @@
 struct restore;
 struct share;
 struct new_process;
+struct keeper;
 struct new_thread;
 struct file_row;
 struct sync_figures;
@@ -146,8 +147,11 @@ struct new_process {
 	const struct process_row *row;
 	pid_t pid;			/* in cpt's pid namespace */
 	int proc_fd;			/* its /proc directory */
-	int cpt_pidfd;			/* number of a pidfd of cpt in the process: pidfd_getfd(cpt_pidfd, n, 0)
-					 * gives it cpt's descriptor n; closed by the engine at the end */
+	int cpt_pidfd;			/* number of a pidfd of cpt (or of a keeper, user_namespace.h) in the process:
+					 * pidfd_getfd(cpt_pidfd, n, 0) gives it cpt's descriptor n; closed by the
+					 * engine at the end */
+	int64_t born_in;		/* user namespace it was born in (process_plan_user_ns()), */
+	int64_t born_as;		/* with the ids of that process (credentials_born_as()) */
 	struct remote *remote;
 	struct new_thread *threads;	/* the leader first */
 	size_t nr_threads;
@@ -167,6 +171,7 @@ struct restore {
 	size_t nr_files;
 	int *ns_fds;			/* by namespace id: cpt's descriptor of each namespace, or -1 */
 	size_t nr_ns;
+	struct keeper *keepers;		/* the same, of user namespaces (user_namespace.h) */
 	const struct outside_choice *choices;	/* what options say about what is outside, see outside.h */
 	size_t nr_choices;
 	struct outside_plan *plans;	/* by outside row */

@@ -41,6 +41,7 @@ const struct kind *const kinds[] = {
 	&stopped_kind,	/* late: it is to find all pending signals */
 	&seccomp_kind,	/* before credentials: a filter can be set with rights that its process gave up later */
 	&credentials_kind,
+	&user_namespace_kind,	/* it is to know everybody's credentials; namespace.c has them made */
 	NULL,
 };
 
@@ -199,6 +200,7 @@ void restore_clear(struct restore *r)
 	free(r->keyed);
 	free(r->shares);
 	free(r->file_fds);
+	user_namespaces_leave(r);
 	free(r->ns_fds);
 	free(r->processes);
 	free(r->stand_ins);

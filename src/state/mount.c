@@ -14,6 +14,7 @@
 #include "state/mount.h"
 #include "state/namespace.h"
 #include "state/process.h"
+#include "state/user_namespace.h"
 
 static const struct column mount_columns[] = {
 	INT_COLUMN(struct mount_row, mount_ns, 0, 65535),
@@ -302,8 +303,60 @@ static const char *mount_data(const struct mount_row *row)
 	return comma ? comma + 1 : "";
 }
 
-/* In the new namespace: away with what the snapshot had not, here with what it had besides. */
-static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
+/* mountinfo has the host's ids; who mounts it, in @user_ns, says its own. */
+static char *data_inside(const struct restore *r, int64_t user_ns, const char *data)
+{
+	_cleanup_free_ char *copy = xstrdup(data);
+	char *all = xstrdup(""), *rest = copy, *word;
+
+	while ((word = strsep(&rest, ","))) {
+		bool is_id = strncmp(word, "uid=", 4) == 0 || strncmp(word, "gid=", 4) == 0;
+		char type[4] = { word[0], 'i', 'd' }, *more;
+		int64_t id = is_id ? strtol(word + 4, NULL, 10) : 0;
+
+		id = is_id ? user_namespace_inside(r->img, user_ns, type, id) : 0;
+		more = is_id ? xasprintf("%s%s%s=%ld", all, *all ? "," : "", type, id) :
+			       xasprintf("%s%s%s", all, *all ? "," : "", word);
+		free(all);
+		all = more;
+	}
+	return all;
+}
+
+struct mounting {
+	const struct mount_row *row;
+	const char *data;
+};
+
+static int mount_do(void *arg)
+{
+	const struct mounting *m = arg;
+	const struct mount_row *row = m->row;
+
+	return mount(row->source, row->point, row->type, mount_flags(row->options), m->data) < 0 ? -errno : 0;
+}
+
+/*
+ * Those whose contents belong to nobody else are of the user namespace that the mount namespace is of; others are of
+ * that of what they show, whoever mounts them (init_fs_context() of each).
+ */
+static int mount_again(struct restore *r, const struct mount_row *row, int64_t user_ns, struct err *e)
+{
+	struct mounting m = { row, mount_data(row) };
+	_cleanup_free_ char *data = NULL;
+	int ret;
+
+	if (user_ns == COLUMN_NULL || (strcmp(row->type, "tmpfs") != 0 && strcmp(row->type, "devpts") != 0)) {
+		ret = mount_do(&m);
+		return ret < 0 ? err_ret(e, ret, "mount %s at %s", row->type, row->point) : 0;
+	}
+	m.data = data = data_inside(r, user_ns, m.data);
+	ret = user_namespace_do(r, user_ns, row->mount_ns, mount_do, &m, "mount it in its user namespace", e);
+	return ret < 0 ? err_in(e, "%s at %s", row->type, row->point) : 0;
+}
+
+/* In the new namespace: away with what the snapshot had not. */
+static int mounts_remove(struct restore *r, int64_t ns, struct err *e)
 {
 	const struct mount_row *row;
 	struct mounts now;
@@ -322,31 +375,44 @@ static int mounts_adjust(struct restore *r, int64_t ns, struct err *e)
 		if (!recorded(r, ns, &now.list[i]) && umount2(now.list[i].point, MNT_DETACH) < 0 && errno != EINVAL)
 			ret = err_sys(e, "unmount %s", now.list[i].point);
 	mounts_clear(&now);
-	image_for_each(row, r->img, &mount_table)
-		if (ret == 0 && row->mount_ns == ns && !row->host && row->pid_ns == COLUMN_NULL &&
-		    mount(row->source, row->point, row->type, mount_flags(row->options), mount_data(row)) < 0)
-			ret = err_sys(e, "mount %s at %s", row->type, row->point);
 	return ret;
+}
+
+/* Here with what it had besides. */
+static int mounts_add(struct restore *r, int64_t ns, struct err *e)
+{
+	const struct namespace_row *namespace = image_find(r->img, &namespace_table,
+							   offsetof(struct namespace_row, namespace), ns);
+	const struct mount_row *row;
+	int ret = 0;
+
+	image_for_each(row, r->img, &mount_table)
+		if (ret == 0 && row->mount_ns == ns && !row->host && row->pid_ns == COLUMN_NULL)
+			ret = mount_again(r, row, namespace->user_ns, e);
+	return ret;
+}
+
+static int in_namespace(struct restore *r, int64_t ns, int (*fn)(struct restore *r, int64_t ns, struct err *e),
+			struct err *e)
+{
+	int back, ret = namespace_enter(r, ns, "mnt", &back, e);
+
+	if (ret < 0)
+		return ret;
+	ret = fn(r, ns, e);
+	return namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e) ?: ret;
 }
 
 static int mount_restore(struct restore *r, struct err *e)
 {
 	const struct namespace_row *row;
+	int ret = 0;
 
-	image_for_each(row, r->img, &namespace_table) {
-		int back, ret;
-
-		if (strcmp(row->type, "mnt") != 0)
-			continue;
-		ret = namespace_enter(r, row->namespace, "mnt", &back, e);
-		if (ret < 0)
-			return ret;
-		ret = mounts_adjust(r, row->namespace, e);
-		ret = namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e) ?: ret;
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	image_for_each(row, r->img, &namespace_table)
+		if (ret == 0 && strcmp(row->type, "mnt") == 0)
+			ret = in_namespace(r, row->namespace, mounts_remove, e) ?:
+			      namespace_hand_over(r, row->namespace, e) ?: in_namespace(r, row->namespace, mounts_add, e);
+	return ret;
 }
 
 /* A proc shows the pid namespace of whoever mounts it: the first process in both namespaces does. */
@@ -354,6 +420,7 @@ static int proc_restore(struct restore *r, struct new_process *p, struct batch *
 {
 	const struct process_row *other;
 	const struct mount_row *row;
+	char *data;
 
 	(void)e;
 	if (p->row->mount_ns == COLUMN_NULL)
@@ -361,13 +428,15 @@ static int proc_restore(struct restore *r, struct new_process *p, struct batch *
 	image_for_each(other, r->img, &process_table)
 		if (other < p->row && other->mount_ns == p->row->mount_ns && other->pid_ns == p->row->pid_ns)
 			return 0;
-	image_for_each(row, r->img, &mount_table)
-		if (row->mount_ns == p->row->mount_ns && row->pid_ns != COLUMN_NULL && row->pid_ns == p->row->pid_ns)
-			batch_call(b, batch_why(b, "mount proc at %s", row->point), SYS_mount,
-				   ARG_AT(batch_data(b, "proc", 5)),
-				   ARG_AT(batch_data(b, row->point, strlen(row->point) + 1)),
-				   ARG_AT(batch_data(b, "proc", 5)), ARG(mount_flags(row->options)),
-				   ARG_AT(batch_data(b, row->fs_options, strlen(row->fs_options) + 1)));
+	image_for_each(row, r->img, &mount_table) {
+		if (row->mount_ns != p->row->mount_ns || row->pid_ns == COLUMN_NULL || row->pid_ns != p->row->pid_ns)
+			continue;
+		data = data_inside(r, p->born_in, row->fs_options);
+		batch_call(b, batch_why(b, "mount proc at %s", row->point), SYS_mount, ARG_AT(batch_data(b, "proc", 5)),
+			   ARG_AT(batch_data(b, row->point, strlen(row->point) + 1)), ARG_AT(batch_data(b, "proc", 5)),
+			   ARG(mount_flags(row->options)), ARG_AT(batch_data(b, data, strlen(data) + 1)));
+		free(data);
+	}
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -170,10 +171,28 @@ static int open_named(const char *name, int flags, const struct mq_attr *attr)
 	return (int)syscall(SYS_mq_open, name, flags | O_RDWR | O_NONBLOCK | O_CLOEXEC, 0600, attr);
 }
 
+/*
+ * Whose file system it is must have a name for who makes a queue (fsuidgid_has_mapping() in fs/namei.c), so
+ * cpt makes it as its user.
+ */
+static int queue_create(const struct mqueue_row *row, const struct mq_attr *attr)
+{
+	int fd, error;
+
+	setfsgid((gid_t)row->gid);
+	setfsuid((uid_t)row->uid);
+	fd = open_named(row->name, O_CREAT | O_EXCL, attr);
+	error = errno;
+	setfsuid(0);
+	setfsgid(0);
+	errno = error;
+	return fd;
+}
+
 static int queue_make(struct restore *r, const struct mqueue_row *row, struct err *e)
 {
 	struct mq_attr attr = { .mq_maxmsg = row->messages_most, .mq_msgsize = row->bytes_most };
-	int fd = open_named(row->name, O_CREAT | O_EXCL, &attr);
+	int fd = queue_create(row, &attr);
 
 	if (fd < 0)
 		return err_sys(e, "make it");

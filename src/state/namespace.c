@@ -2,7 +2,8 @@
 /*
  * Namespaces that a container does not share with cpt: tables `namespace` and
  * `uts`. Pid namespaces come with their first process (process_tree.c), mounts
- * are in mount.c, SysV objects in sysv_*.c.
+ * are in mount.c, SysV objects in sysv_*.c, what only user namespaces have in
+ * user_namespace.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include "state/clock.h"
 #include "state/namespace.h"
 #include "state/process.h"
+#include "state/user_namespace.h"
 
 static const struct column namespace_columns[] = {
 	INT_COLUMN(struct namespace_row, namespace, 0, 65535),
@@ -23,6 +25,7 @@ static const struct column namespace_columns[] = {
 	INT_COLUMN(struct namespace_row, inode, 0, UINT32_MAX),
 	INT_COLUMN_OR_NULL(struct namespace_row, parent, 0, 65535),
 	INT_COLUMN_OR_NULL(struct namespace_row, level, 1, 32),
+	INT_COLUMN_OR_NULL(struct namespace_row, user_ns, 0, 65535),
 };
 const struct table namespace_table = TABLE("namespace", struct namespace_row, namespace_columns);
 
@@ -44,7 +47,7 @@ static const struct {
 	bool saved;	/* can differ from cpt's own */
 } namespaces[NR_NAMESPACE_TYPES] = {
 	{ "pid", CLONE_NEWPID, true }, { "ipc", CLONE_NEWIPC, true }, { "uts", CLONE_NEWUTS, true },
-	{ "mnt", CLONE_NEWNS, true }, { "net", CLONE_NEWNET, false }, { "user", CLONE_NEWUSER, false },
+	{ "mnt", CLONE_NEWNS, true }, { "net", CLONE_NEWNET, false }, { "user", CLONE_NEWUSER, true },
 	{ "cgroup", CLONE_NEWCGROUP, false }, { "time", CLONE_NEWTIME, true },
 };
 
@@ -58,7 +61,7 @@ static size_t type_index(const char *type)
 	return i;
 }
 
-static int type_flag(const char *type)
+int namespace_flag(const char *type)
 {
 	size_t i = type_index(type);
 
@@ -113,9 +116,47 @@ static struct namespace_row *namespace_add(struct save *s, const char *type, ino
 	row = image_add(s->img, &namespace_table);
 	*row = (struct namespace_row){
 		.namespace = (int64_t)nr, .type = image_strdup(s->img, type), .inode = (int64_t)inode,
-		.parent = COLUMN_NULL, .level = COLUMN_NULL,
+		.parent = COLUMN_NULL, .level = COLUMN_NULL, .user_ns = COLUMN_NULL,
 	};
 	return row;
+}
+
+/* A user namespace comes after those around it, up to cpt's own. */
+static int user_ns_add(struct save *s, int fd, int64_t *ret, struct err *e)
+{
+	_cleanup_fd_ int parent_fd = -1;
+	struct namespace_row *row;
+	struct stat st;
+	int64_t parent;
+	ino_t own;
+	int r = own_inode(s, "user", &own, e);
+
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "fstat of a user namespace");
+	row = namespace_known(s, st.st_ino);
+	*ret = row ? row->namespace : COLUMN_NULL;
+	if (row || st.st_ino == own)
+		return 0;
+	parent_fd = ioctl(fd, NS_GET_PARENT);
+	if (parent_fd < 0)
+		return err_sys(e, "find the parent of user namespace %ju", (uintmax_t)st.st_ino);
+	r = user_ns_add(s, parent_fd, &parent, e);
+	if (r < 0)
+		return r;
+	row = namespace_add(s, "user", st.st_ino);
+	row->parent = parent;
+	*ret = row->namespace;
+	return user_namespace_save(s, row->namespace, fd, e);
+}
+
+/* Which user namespace owns the namespace of @fd? */
+static int owner_of(struct save *s, int fd, int64_t *ret, struct err *e)
+{
+	_cleanup_fd_ int owner = ioctl(fd, NS_GET_USERNS);
+
+	return owner < 0 ? err_sys(e, "find the user namespace that owns a namespace") : user_ns_add(s, owner, ret, e);
 }
 
 /* A pid namespace comes after those outside of it, up to cpt's own. */
@@ -124,7 +165,7 @@ static int pid_ns_add(struct save *s, int fd, ino_t own, int64_t *ret, int64_t *
 	_cleanup_fd_ int parent_fd = -1;
 	struct namespace_row *row;
 	struct stat st;
-	int64_t parent, level;
+	int64_t parent, level, user_ns;
 	int r;
 
 	if (fstat(fd, &st) < 0)
@@ -143,11 +184,12 @@ static int pid_ns_add(struct save *s, int fd, ino_t own, int64_t *ret, int64_t *
 	parent_fd = ioctl(fd, NS_GET_PARENT);
 	if (parent_fd < 0)
 		return err_sys(e, "find the parent of pid namespace %ju", (uintmax_t)st.st_ino);
-	r = pid_ns_add(s, parent_fd, own, &parent, &level, e);
+	r = pid_ns_add(s, parent_fd, own, &parent, &level, e) ?: owner_of(s, fd, &user_ns, e);
 	if (r < 0)
 		return r;
 	row = namespace_add(s, "pid", st.st_ino);
 	row->parent = parent;
+	row->user_ns = user_ns;
 	*ret_level = row->level = level + 1;
 	*ret = row->namespace;
 	return 0;
@@ -172,6 +214,35 @@ static int uts_save(struct save *s, const struct live_process *p, int64_t id, st
 	return 0;
 }
 
+static int namespace_open(struct save *s, const struct live_process *p, const char *link, const char *type, ino_t inode,
+			  int64_t *ret, struct err *e)
+{
+	_cleanup_fd_ int fd = -1;
+	struct namespace_row *row;
+	int64_t user_ns, level;
+	char path[32];
+	ino_t own;
+	int r;
+
+	snprintf(path, sizeof(path), "ns/%s", link);
+	fd = openat(p->proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return s->frozen ? err_sys(e, "open /proc/%d/%s", p->pid, path) : 0;
+	if (strcmp(type, "pid") == 0)
+		return own_inode(s, "pid", &own, e) ?: pid_ns_add(s, fd, own, ret, &level, e);
+	if (strcmp(type, "user") == 0)
+		return user_ns_add(s, fd, ret, e);
+	r = owner_of(s, fd, &user_ns, e);
+	if (r < 0)
+		return r;
+	row = namespace_add(s, type, inode);
+	row->user_ns = user_ns;
+	*ret = row->namespace;
+	if (strcmp(type, "time") == 0)
+		return clock_save_namespace(s, p, link, *ret, e);
+	return strcmp(type, "uts") == 0 ? uts_save(s, p, *ret, e) : 0;
+}
+
 int namespace_of(struct save *s, const struct live_process *p, const char *link, int64_t *ret, struct err *e)
 {
 	const char *type;
@@ -189,26 +260,12 @@ int namespace_of(struct save *s, const struct live_process *p, const char *link,
 		return s->frozen ? err_ret(e, r, "read /proc/%d/ns/%s", p->pid, link) : 0;
 	if (inode == own)
 		return 0;
-	if (strcmp(type, "pid") == 0) {
-		_cleanup_fd_ int fd = -1;
-		char path[32];
-		int64_t level;
-
-		snprintf(path, sizeof(path), "ns/%s", link);
-		fd = openat(p->proc_fd, path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			return s->frozen ? err_sys(e, "open /proc/%d/%s", p->pid, path) : 0;
-		return pid_ns_add(s, fd, own, ret, &level, e);
-	}
 	row = namespace_known(s, inode);
 	if (row) {
 		*ret = row->namespace;
 		return 0;
 	}
-	*ret = namespace_add(s, type, inode)->namespace;
-	if (strcmp(type, "time") == 0)
-		return clock_save_namespace(s, p, link, *ret, e);
-	return strcmp(type, "uts") == 0 ? uts_save(s, p, *ret, e) : 0;
+	return namespace_open(s, p, link, type, inode, ret, e);
 }
 
 int namespace_of_pid_fd(struct save *s, int fd, int64_t *ret, struct err *e)
@@ -243,11 +300,13 @@ static int namespace_save(struct save *s, struct live_process *p, struct err *e)
 
 /* ---- restoring -------------------------------------------------------- */
 
-static int unshare_with(const char *type, const char *offsets)
+/* In a new process: in @user_ns, and for a copy of mounts in the namespace they are in so far. */
+static int namespace_begin(const char *type, const char *offsets, int user_ns, int mount_ns)
 {
 	_cleanup_fd_ int fd = -1;
 
-	if (unshare(type_flag(type)) < 0)
+	if ((mount_ns >= 0 && setns(mount_ns, CLONE_NEWNS) < 0) || (user_ns >= 0 && setns(user_ns, CLONE_NEWUSER) < 0) ||
+	    unshare(namespace_flag(type)) < 0)
 		return errno;
 	if (!offsets)
 		return 0;
@@ -256,7 +315,7 @@ static int unshare_with(const char *type, const char *offsets)
 }
 
 /* A child makes it and keeps it alive until cpt holds a descriptor of it. */
-int namespace_make(const char *type, const char *offsets, int *ret_fd, struct err *e)
+int namespace_make(const char *type, const char *offsets, int user_ns, int mount_ns, int *ret_fd, struct err *e)
 {
 	_cleanup_fd_ int up = -1, down = -1;
 	int pair[2], status = 0;
@@ -270,7 +329,7 @@ int namespace_make(const char *type, const char *offsets, int *ret_fd, struct er
 	pid = fork();
 	if (pid == 0) {
 		close_fd(&up);	/* or it would wait for itself below */
-		status = unshare_with(type, offsets);
+		status = namespace_begin(type, offsets, user_ns, mount_ns);
 		if (write(down, &status, sizeof(status)) < 0 || read(down, &status, 1) < 0)
 			_exit(1);
 		_exit(0);
@@ -304,7 +363,7 @@ int namespace_enter(struct restore *r, int64_t id, const char *type, int *ret_ba
 	*ret_back = open(path, O_RDONLY | O_CLOEXEC);
 	if (*ret_back < 0)
 		return err_sys(e, "open %s", path);
-	if (setns(r->ns_fds[id], type_flag(type)) < 0) {
+	if (setns(r->ns_fds[id], namespace_flag(type)) < 0) {
 		err_sys(e, "enter %s namespace %ld", type, id);
 		close_fd(ret_back);
 		return e->code;
@@ -316,7 +375,7 @@ int namespace_leave(int *back, const char *type, struct err *e)
 {
 	int r = 0;
 
-	if (*back >= 0 && setns(*back, type_flag(type)) < 0)
+	if (*back >= 0 && setns(*back, namespace_flag(type)) < 0)
 		r = err_sys(e, "return to cpt's own %s namespace", type);
 	close_fd(back);
 	return r;
@@ -341,63 +400,56 @@ static int uts_restore(struct restore *r, struct err *e)
 	return 0;
 }
 
-static int check_in(const struct restore *r, const struct process_row *p, const char *type, int64_t id, struct err *e)
+/* A mount namespace is the host's first: what a user namespace gets, it keeps (MNT_LOCKED). See mount.c. */
+static int other_restore(struct restore *r, const struct namespace_row *row, struct err *e)
 {
-	const struct namespace_row *row = id == COLUMN_NULL ? NULL :
-		image_find(r->img, &namespace_table, offsetof(struct namespace_row, namespace), id);
+	bool host = strcmp(row->type, "mnt") == 0 || row->user_ns == COLUMN_NULL, is_time = strcmp(row->type, "time") == 0;
+	char offsets[CLOCK_OFFSETS_TEXT];
 
-	if (id == COLUMN_NULL || (row && strcmp(row->type, type) == 0))
+	if (strcmp(row->type, "pid") == 0 || strcmp(row->type, "user") == 0)
 		return 0;
-	return err_set(e, -EBADMSG, "process %ld is in %s namespace %ld, which is not in table namespace", p->process,
-		       type, id);
+	return namespace_make(row->type, is_time ? clock_offsets(r, row->namespace, offsets) : NULL,
+			      host ? -1 : r->ns_fds[row->user_ns], -1, &r->ns_fds[row->namespace], e);
 }
 
-static int namespace_check(struct restore *r, struct err *e)
+int namespace_hand_over(struct restore *r, int64_t id, struct err *e)
 {
-	const struct namespace_row *row;
-	const struct process_row *p;
-	int ret = 0;
+	const struct namespace_row *row = image_find(r->img, &namespace_table,
+						     offsetof(struct namespace_row, namespace), id);
+	int fd = -1, ret;
 
-	image_for_each(row, r->img, &namespace_table) {
-		if (row->namespace != (int64_t)_i)
-			return err_set(e, -EBADMSG, "table namespace is not numbered from 0");
-		if (!type_flag(row->type))
-			return err_set(e, -EBADMSG, "namespace %ld has the unknown type %s", row->namespace, row->type);
-	}
-	image_for_each(p, r->img, &process_table)
-		ret = ret ?: check_in(r, p, "pid", p->pid_ns, e) ?: check_in(r, p, "ipc", p->ipc_ns, e) ?:
-		      check_in(r, p, "uts", p->uts_ns, e) ?: check_in(r, p, "mnt", p->mount_ns, e) ?:
-		      check_in(r, p, "time", p->time_ns, e) ?: check_in(r, p, "time", p->time_ns_for_children, e);
-	return ret;
+	if (!row || row->user_ns == COLUMN_NULL)
+		return 0;
+	ret = namespace_make(row->type, NULL, r->ns_fds[row->user_ns], r->ns_fds[id], &fd, e);
+	if (ret < 0)
+		return ret;
+	close_fd(&r->ns_fds[id]);
+	r->ns_fds[id] = fd;
+	return 0;
 }
 
 static int namespace_restore(struct restore *r, struct err *e)
 {
 	const struct namespace_row *row;
-	int ret;
+	int ret = 0;
 
 	image_rows(r->img, &namespace_table, &r->nr_ns);
+	r->keepers = xcalloc(r->nr_ns + 1, sizeof(*r->keepers));
 	r->ns_fds = xcalloc(r->nr_ns, sizeof(*r->ns_fds));
 	for (size_t i = 0; i < r->nr_ns; i++)
 		r->ns_fds[i] = -1;
-	image_for_each(row, r->img, &namespace_table) {
-		bool is_time = strcmp(row->type, "time") == 0;
-		char offsets[CLOCK_OFFSETS_TEXT];
-
-		if (strcmp(row->type, "pid") == 0)
-			continue;
-		ret = namespace_make(row->type, is_time ? clock_offsets(r, row->namespace, offsets) : NULL,
-				     &r->ns_fds[row->namespace], e);
-		if (ret < 0)
-			return ret;
-	}
-	return uts_restore(r, e);
+	image_for_each(row, r->img, &namespace_table)
+		if (ret == 0 && strcmp(row->type, "user") == 0)
+			ret = user_namespace_make(r, row->namespace, e);
+	image_for_each(row, r->img, &namespace_table)
+		ret = ret ?: other_restore(r, row, e);
+	return ret ?: uts_restore(r, e);
 }
 
 const struct kind namespace_kind = {
 	.name = "namespace",
 	.tables = (const struct table *const[]){ &namespace_table, &uts_table, NULL },
 	.save_process = namespace_save,
-	.check = namespace_check,
+	.check = namespaces_check,
 	.restore_container = namespace_restore,
 };

@@ -27,6 +27,7 @@ static const struct column process_columns[] = {
 	INT_COLUMN_OR_NULL(struct process_row, mount_ns, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct process_row, time_ns, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct process_row, time_ns_for_children, 0, INT32_MAX),
+	INT_COLUMN_OR_NULL(struct process_row, user_ns, 0, INT32_MAX),
 	TEXT_COLUMN(struct process_row, cgroup, 4095),
 	TEXT_COLUMN(struct process_row, comm, 15),
 	INT_COLUMN(struct process_row, exit_signal, 0, 64),
@@ -158,7 +159,8 @@ static int process_save(struct save *s, struct live_process *p, struct err *e)
 	};
 	int r;
 
-	r = stat_read(p, &row, e) ?: namespace_of(s, p, "pid", &row.pid_ns, e);
+	r = stat_read(p, &row, e) ?: namespace_of(s, p, "user", &row.user_ns, e) ?:
+	    namespace_of(s, p, "pid", &row.pid_ns, e);
 	if (r < 0)
 		return r;
 	row.parent = live_find(s->live, p->ppid) ? p->ppid : COLUMN_NULL;

@@ -15,12 +15,16 @@
 #include <sys/rseq.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include "host/next_id.h"
 #include "state/clock.h"
+#include "state/credentials.h"
 #include "state/namespace.h"
 #include "state/process.h"
 #include "state/process_tree.h"
 #include "state/pty.h"
+#include "state/task_kinds.h"
+#include "state/user_namespace.h"
 #include "state/zombie.h"
 
 static int birth_main(struct nursery *n, const struct process_row *row);
@@ -63,46 +67,24 @@ static int enter_pid_ns(struct nursery *n, const struct process_row *row, uint64
 	return 0;
 }
 
-static int birth(struct nursery *n, const struct process_row *row, struct err *e)
+/* Who is in a user namespace may have no right to a cgroup: it stays in its maker's until cpt moves it. */
+static int enter_cgroup(struct nursery *n, const struct process_row *row, struct clone_args *args, int *ret_fd,
+			struct err *e)
 {
-	_cleanup_fd_ int cgroup = -1;
-	struct clone_args args = { .flags = CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND, .exit_signal = (uint64_t)row->exit_signal };
-	uint64_t flags = 0;
-	pid_t ids[32];
-	long pid;
-	int ret;
-
-	ret = enter_pid_ns(n, row, &flags, e) ?:
-	      ask_ids(n, row->process, row->pid_ns != COLUMN_NULL, ids, &args, e);
-	if (ret < 0)
-		return ret;
-	cgroup = openat(n->r->cgroup_fd, *row->cgroup ? row->cgroup : ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	if (cgroup < 0)
+	if (process_plan_user_ns(&n->plan, process_plan_surroundings(&n->plan, row)) != COLUMN_NULL)
+		return 0;
+	*ret_fd = openat(n->r->cgroup_fd, *row->cgroup ? row->cgroup : ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (*ret_fd < 0)
 		return err_sys(e, "open its cgroup %s/%s", n->r->cgroup, row->cgroup);
-	args.flags |= flags;
-	args.cgroup = (uint64_t)cgroup;
-	pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (pid == 0)
-		_exit(birth_main(n, row));
-	if (pid < 0)
-		return err_sys(e, "fork process %ld (%s) with its pid %ld", row->process, row->comm,
-			       pid_at(n->r->img, row->process, pid_level(n->r->img, row->process)));
+	args->flags |= CLONE_INTO_CGROUP;
+	args->cgroup = (uint64_t)*ret_fd;
 	return 0;
 }
 
-int process_birth_children(struct nursery *n, int64_t maker, bool early, struct err *e)
+static int cannot_fork(const struct nursery *n, const struct process_row *row, struct err *e)
 {
-	const struct process_row *child;
-	int ret = 0;
-
-	for (size_t i = 0; ret == 0 && !early && i < n->plan.nr_leaders; i++)
-		if (n->plan.stand_ins[i].parent == maker)
-			ret = birth(n, &n->plan.stand_ins[i], e);
-	image_for_each(child, n->r->img, &process_table)
-		if (ret == 0 && process_plan_maker(&n->plan, child) == maker &&
-		    process_plan_is_early(&n->plan, child) == early)
-			ret = birth(n, child, e);
-	return ret;
+	return err_sys(e, "fork process %ld (%s) with its pid %ld", row->process, row->comm,
+		       pid_at(n->r->img, row->process, pid_level(n->r->img, row->process)));
 }
 
 static int enter_ns(const struct nursery *n, const char *type, int64_t own, int64_t inherited, struct err *e)
@@ -162,9 +144,163 @@ static int enter_namespaces(const struct nursery *n, const struct process_row *r
 	       enter_ns(n, "mnt", row->mount_ns, maker->mount_ns, e);
 }
 
+/* ---- into a user namespace ---------------------------------------------- */
+
+/*
+ * A pid namespace belongs to the user namespace of whoever forks its first process. The parent can't enter that and
+ * come back, so it forks a midwife, which enters it and forks the process as a sibling of its own (CLONE_PARENT).
+ */
+static bool needs_midwife(const struct nursery *n, const struct process_row *row)
+{
+	return process_plan_user_ns(&n->plan, row) !=
+	       process_plan_user_ns(&n->plan, process_plan_surroundings(&n->plan, row));
+}
+
+/* The midwife of row number @nth must not take an id that somebody else is to have. */
+static pid_t unused_id(const struct image *img, int64_t level, size_t nth)
+{
+	const struct pid_row *row;
+	bool used;
+	pid_t id = 300;		/* RESERVED_PIDS, include/linux/pid.h */
+
+	for (;; id++) {
+		used = false;
+		image_for_each(row, img, &pid_table)
+			used |= row->level == level && row->pid == id;
+		if (!used && nth-- == 0)
+			return id;
+	}
+}
+
+static int ask_unused_ids(struct nursery *n, const struct process_row *row, struct err *e)
+{
+	const struct process_row *maker = process_plan_surroundings(&n->plan, row), *rows;
+	pid_t ids[32];
+	size_t nr = 0, nr_rows;
+
+	rows = image_rows(n->r->img, &process_table, &nr_rows);
+	if (!maker || maker->pid_ns == COLUMN_NULL)
+		return 0;
+	for (int64_t level = pid_level(n->r->img, maker->process); level > 0 && nr < 32; level--)
+		ids[nr++] = unused_id(n->r->img, level, (size_t)(row - rows));
+	return next_id_ask_pids(n->proc, ids, nr, e);
+}
+
+/* Namespaces that the user namespace has no power over come first. */
+static int midwife_enter(struct nursery *n, const struct process_row *row, struct err *e)
+{
+	const struct process_row *maker = process_plan_surroundings(&n->plan, row);
+	const struct image *img = n->r->img;
+	int64_t outside = process_plan_user_ns(&n->plan, maker), as = credentials_born_as(&n->plan, maker);
+	struct id_change change;
+	int ret;
+
+	ret = enter_namespaces(n, row, e) ?:
+	      credentials_change(img, outside, as == COLUMN_NULL ? NULL : credentials_of(img, as),
+				 credentials_of(img, row->process), &change, e);
+	if (ret < 0)
+		return ret;
+	fs_go(img, row->process);
+	ret = id_change_make(&change);
+	free(change.groups);
+	if (ret < 0)
+		return err_ret(e, ret, "take its ids");
+	if (setns(n->r->ns_fds[process_plan_user_ns(&n->plan, row)], CLONE_NEWUSER) < 0)
+		return err_sys(e, "enter the user namespace that owns its pid namespace");
+	/* The change of ids has made its files in /proc root's, and itself nobody who may write them. */
+	return prctl(PR_SET_DUMPABLE, 1) < 0 ? err_sys(e, "PR_SET_DUMPABLE") : 0;
+}
+
+static int midwife_main(struct nursery *n, const struct process_row *row)
+{
+	struct report report = { .process = row->process };
+	struct clone_args args = { .flags = CLONE_NEWPID | CLONE_PARENT | CLONE_CLEAR_SIGHAND };
+	pid_t ids[32];
+	long pid = -1;
+	int ret = midwife_enter(n, row, &report.err) ?: ask_ids(n, row->process, true, ids, &args, &report.err);
+
+	n->entered = row;
+	if (ret == 0)
+		pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		return birth_main(n, row);
+	if (ret == 0 && pid < 0)
+		ret = cannot_fork(n, row, &report.err);
+	if (ret < 0) {
+		err_in(&report.err, "process %ld (%s)", row->process, row->comm);
+		send(n->report, &report, sizeof(report), 0);
+	}
+	return ret < 0;
+}
+
+static int birth_by_midwife(struct nursery *n, const struct process_row *row, struct err *e)
+{
+	_cleanup_fd_ int cgroup = -1;
+	/* Siblings have the same exit signal. */
+	struct clone_args args = { .flags = CLONE_CLEAR_SIGHAND, .exit_signal = (uint64_t)row->exit_signal };
+	const struct timespec at_once = { 0, 0 };
+	sigset_t ended;
+	long pid;
+	int ret = ask_unused_ids(n, row, e) ?: enter_cgroup(n, row, &args, &cgroup, e);
+
+	if (ret < 0)
+		return ret;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		_exit(midwife_main(n, row));
+	if (pid < 0)
+		return cannot_fork(n, row, e);
+	while (waitpid((pid_t)pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	/* Nobody is to hear of its end. */
+	sigemptyset(&ended);
+	if (row->exit_signal && sigaddset(&ended, (int)row->exit_signal) == 0)
+		sigtimedwait(&ended, NULL, &at_once);
+	return 0;
+}
+
+/* ---- births -------------------------------------------------------------- */
+
+static int birth(struct nursery *n, const struct process_row *row, struct err *e)
+{
+	_cleanup_fd_ int cgroup = -1;
+	struct clone_args args = { .flags = CLONE_CLEAR_SIGHAND, .exit_signal = (uint64_t)row->exit_signal };
+	uint64_t flags = 0;
+	pid_t ids[32];
+	long pid;
+	int ret;
+
+	if (needs_midwife(n, row))
+		return birth_by_midwife(n, row, e);
+	ret = enter_pid_ns(n, row, &flags, e) ?:
+	      ask_ids(n, row->process, row->pid_ns != COLUMN_NULL, ids, &args, e) ?: enter_cgroup(n, row, &args, &cgroup, e);
+	if (ret < 0)
+		return ret;
+	args.flags |= flags;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		_exit(birth_main(n, row));
+	return pid < 0 ? cannot_fork(n, row, e) : 0;
+}
+
+int process_birth_children(struct nursery *n, int64_t maker, bool early, struct err *e)
+{
+	const struct process_row *child;
+	int ret = 0;
+
+	for (size_t i = 0; ret == 0 && !early && i < n->plan.nr_leaders; i++)
+		if (n->plan.stand_ins[i].parent == maker)
+			ret = birth(n, &n->plan.stand_ins[i], e);
+	image_for_each(child, n->r->img, &process_table)
+		if (ret == 0 && process_plan_maker(&n->plan, child) == maker &&
+		    process_plan_is_early(&n->plan, child) == early)
+			ret = birth(n, child, e);
+	return ret;
+}
+
 static int birth_family(struct nursery *n, const struct process_row *row, struct err *e)
 {
-	int ret = zombie_of(n->r->img, row->process) ? 0 : enter_namespaces(n, row, e);
+	int ret = n->entered == row || zombie_of(n->r->img, row->process) ? 0 : enter_namespaces(n, row, e);
 
 	if (ret == 0 && (row->child_subreaper || process_plan_adopts(&n->plan, row->process)) &&
 	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
@@ -183,17 +319,18 @@ static int birth_family(struct nursery *n, const struct process_row *row, struct
 	       unshare_time_ns(n, row, e);
 }
 
-static int birth_park(const struct nursery *n, struct err *e)
+static int birth_park(const struct nursery *n, const struct process_row *row, struct err *e)
 {
 	unsigned int fd = (unsigned int)n->parking_fd;
 	char *self = __builtin_thread_pointer();
+	int pidfd = user_namespace_pidfd(n->r, process_plan_user_ns(&n->plan, row), n->cpt_pidfd);
 
 	/* The C library's area goes away with cpt's memory; the kernel must not write there. */
 	if (__rseq_size && syscall(SYS_rseq, self + __rseq_offset, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) < 0)
 		return err_sys(e, "unregister restartable sequences");
 	if (syscall(SYS_set_robust_list, NULL, 24) < 0)
 		return err_sys(e, "forget the robust futex list");
-	if (dup3(n->cpt_pidfd, n->parking_fd, O_CLOEXEC) < 0)
+	if (dup3(pidfd, n->parking_fd, O_CLOEXEC) < 0)
 		return err_sys(e, "keep a pidfd of cpt");
 	if (close_range(0, fd - 1, 0) < 0 || close_range(fd + 1, ~0U, 0) < 0)
 		return err_sys(e, "close_range");
@@ -218,16 +355,34 @@ static void wait_closed(int pipe)
 		;
 }
 
+/* As far as they have names where it was born: its user is all that anybody can see of it. */
+static void zombie_take_ids(const struct nursery *n, const struct process_row *row, struct zombie_row *zombie)
+{
+	int64_t born_in = process_plan_user_ns(&n->plan, row);
+	uint32_t uid = (uint32_t)user_namespace_inside(n->r->img, born_in, "uid", zombie->uid);
+	uint32_t gid = (uint32_t)user_namespace_inside(n->r->img, born_in, "gid", zombie->gid);
+	const struct id_change change = {
+		.uid = { uid, uid, uid }, .gid = { gid, gid, gid }, .uids = true, .gids = true,
+	};
+
+	if (id_change_make(&change) == 0 && row->user_ns != born_in)
+		setns(n->r->ns_fds[row->user_ns], CLONE_NEWUSER);
+	zombie->uid = zombie->gid = -1;		/* they stay */
+}
+
 /* All processes are there when it is told to end: also the one that leads its group. */
 static void birth_zombie(const struct nursery *n, const struct process_row *row)
 {
 	int64_t leader = pid_at(n->r->img, row->pgrp, pid_level(n->r->img, row->process));
+	struct zombie_row zombie = *zombie_of(n->r->img, row->process);
 
 	wait_closed(n->end[0]);
 	/* A leader without an id in here is further out: the group was inherited. */
 	if (row->pgrp != row->process && row->session != row->process && leader > 0 && setpgid(0, (pid_t)leader) < 0)
 		return;
-	zombie_end(zombie_of(n->r->img, row->process), row->comm, n->core);
+	if (row->user_ns != COLUMN_NULL)
+		zombie_take_ids(n, row, &zombie);
+	zombie_end(&zombie, row->comm, n->core);
 }
 
 static int birth_main(struct nursery *n, const struct process_row *row)
@@ -252,5 +407,5 @@ static int birth_main(struct nursery *n, const struct process_row *row)
 		birth_zombie(n, row);	/* returns when it can't: cpt finds out that it does not end */
 		return birth_sleep(n->cpt_pidfd);
 	}
-	return birth_park(n, &report.err) < 0 ? 1 : birth_sleep(n->parking_fd);
+	return birth_park(n, row, &report.err) < 0 ? 1 : birth_sleep(n->parking_fd);
 }

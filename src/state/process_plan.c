@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who has to fork whom, see process_plan.h. Rows of parents come before those of their children. */
 #include <errno.h>
+#include "state/namespace.h"
 #include "state/process_plan.h"
+#include "state/user_namespace.h"
 #include "state/zombie.h"
 
 static const struct process_row *rows_of(const struct process_plan *plan)
@@ -75,7 +77,8 @@ static int place_leader(struct process_plan *plan, const struct leader_row *lead
 	struct process_row *row = &plan->stand_ins[leader - rows];
 	const struct process_row none = {
 		.process = COLUMN_NULL, .pid_ns = COLUMN_NULL, .ipc_ns = COLUMN_NULL, .uts_ns = COLUMN_NULL,
-		.mount_ns = COLUMN_NULL, .time_ns = COLUMN_NULL, .time_ns_for_children = COLUMN_NULL, .cgroup = (char *)"",
+		.mount_ns = COLUMN_NULL, .time_ns = COLUMN_NULL, .time_ns_for_children = COLUMN_NULL,
+		.user_ns = COLUMN_NULL, .cgroup = (char *)"",
 	};
 
 	parent = parent ?: &none;
@@ -163,6 +166,28 @@ static int place_group_leader(struct process_plan *plan, const struct leader_row
 		       leader->leader);
 }
 
+/*
+ * Ids are the kernel's to choose but for who has power over the pid namespace, and so are a thread's, who is made when
+ * its process is in its own user namespace.
+ */
+static int check_power(const struct process_plan *plan, const struct process_row *row, struct err *e)
+{
+	int64_t born_in = process_plan_user_ns(plan, row);
+	const struct thread_row *thread;
+	bool threads = false;
+
+	image_for_each(thread, plan->img, &thread_table)
+		threads |= thread->process == row->process && thread->thread != row->process;
+	if (!user_namespace_within(plan->img, row->user_ns, born_in))
+		return err_set(e, -EOPNOTSUPP, "process %ld (%s): its user namespace is outside the one that owns its pid "
+			       "namespace", row->process, row->comm);
+	if (user_namespace_rules(plan->img, threads ? row->user_ns : born_in, row->pid_ns))
+		return 0;
+	err_set(e, -EOPNOTSUPP, "process %ld (%s)%s: its user namespace has no power over a pid namespace around it, "
+		"in which it has an id", row->process, row->comm, threads ? " has threads" : "");
+	return err_advise(e, "make its user namespace first, and all pid namespaces in there");
+}
+
 int process_plan_make(const struct image *img, struct process_plan *ret, struct err *e)
 {
 	struct process_plan plan = { .img = img };
@@ -187,7 +212,7 @@ int process_plan_make(const struct image *img, struct process_plan *ret, struct 
 	image_for_each(row, img, &process_table)
 		r = r ?: check_line(&plan, row, e);
 	image_for_each(row, img, &process_table)
-		r = r ?: check_adoption(&plan, row, e);
+		r = r ?: check_adoption(&plan, row, e) ?: check_power(&plan, row, e);
 	if (r < 0)
 		process_plan_clear(&plan);
 	else
@@ -226,6 +251,22 @@ const struct process_row *process_plan_surroundings(const struct process_plan *p
 		row = maker_of(plan, row);
 	while (row && zombie_of(plan->img, row->process));
 	return row;
+}
+
+int64_t process_plan_user_ns(const struct process_plan *plan, const struct process_row *row)
+{
+	while (row) {
+		const struct process_row *maker = process_plan_surroundings(plan, row);
+		const struct namespace_row *ns;
+
+		if (row->pid_ns != (maker ? maker->pid_ns : COLUMN_NULL)) {
+			ns = image_find(plan->img, &namespace_table, offsetof(struct namespace_row, namespace),
+					row->pid_ns);
+			return ns ? ns->user_ns : COLUMN_NULL;
+		}
+		row = maker;
+	}
+	return COLUMN_NULL;
 }
 
 bool process_plan_adopts(const struct process_plan *plan, int64_t process)

@@ -30,5 +30,10 @@ bool process_plan_is_early(const struct process_plan *plan, const struct process
 int64_t process_plan_maker(const struct process_plan *plan, const struct process_row *row);
 /* In whose namespaces is whoever forks @row? NULL: in cpt's. */
 const struct process_row *process_plan_surroundings(const struct process_plan *plan, const struct process_row *row);
+/*
+ * The user namespace that @row is born in, and has the power of until it enters its own: the one that owns its pid
+ * namespace if it is the first in there, else that of whoever forks it. NULL: what cpt is born in.
+ */
+int64_t process_plan_user_ns(const struct process_plan *plan, const struct process_row *row);
 /* Is it to be the parent of stand-ins? @process may be COLUMN_NULL. */
 bool process_plan_adopts(const struct process_plan *plan, int64_t process);

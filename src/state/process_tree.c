@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include "state/credentials.h"
 #include "state/file.h"
 #include "state/process.h"
 #include "state/process_tree.h"
@@ -174,6 +175,23 @@ static int nursery_hear(int listen, struct report *report, pid_t *ret_pid, struc
 	return 0;
 }
 
+/* What a process that was born in a user namespace can't do for itself; its limits come back with rlimit.c. */
+static int help_powerless(struct restore *r, const struct new_process *p, struct err *e)
+{
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	_cleanup_free_ char *path = NULL;
+	char pid[16];
+	int ret;
+
+	if (prlimit(p->pid, RLIMIT_MEMLOCK, &unlimited, NULL) < 0 ||
+	    prlimit(p->pid, RLIMIT_SIGPENDING, &unlimited, NULL) < 0)
+		return err_sys(e, "raise its limits");
+	path = xasprintf("%s%scgroup.procs", p->row->cgroup, *p->row->cgroup ? "/" : "");
+	snprintf(pid, sizeof(pid), "%d", p->pid);
+	ret = write_file_at(r->cgroup_fd, path, pid);
+	return ret < 0 ? err_ret(e, ret, "move it to its cgroup %s/%s", r->cgroup, p->row->cgroup) : 0;
+}
+
 static int adopt_process(struct restore *r, const struct nursery *n, const struct report *report, pid_t pid,
 			 struct err *e)
 {
@@ -190,6 +208,10 @@ static int adopt_process(struct restore *r, const struct nursery *n, const struc
 	if (p->proc_fd < 0)
 		return err_sys(e, "open %s", path);
 	p->threads[0].tid = pid;
+	p->born_in = process_plan_user_ns(&n->plan, p->row);
+	p->born_as = credentials_born_as(&n->plan, p->row);
+	if (p->born_in != COLUMN_NULL && help_powerless(r, p, e) < 0)
+		return err_in(e, "process %ld (%s)", p->row->process, p->row->comm);
 	ret = tracee_seize(&p->threads[0].tracee, pid, e) ?: tracee_bind(&p->threads[0].tracee, e);
 	return ret < 0 ? err_in(e, "process %ld (%s)", p->row->process, p->row->comm) : 0;
 }

@@ -22,6 +22,7 @@ struct nursery {
 	int leave[2];		/* and stand-ins for former leaders when nobody holds that of this one */
 	struct process_plan plan;
 	bool core;		/* zombie_core_is_harmless() */
+	const struct process_row *entered;	/* is in its namespaces from birth: a midwife was (process_birth.c) */
 };
 
 /* Can this tree be made by forks alone? Refuses by name what can't. */

@@ -12,3 +12,6 @@ extern const struct kind posix_timer_kind;	/* timers of timer_create(2) */
 extern const struct kind stopped_kind;		/* by job control */
 extern const struct kind thread_area_kind;	/* addresses the kernel keeps for the C library */
 extern const struct kind fs_kind;		/* working directory, root, umask */
+
+/* Go to the working directory that @process is to have, if the caller may. */
+void fs_go(const struct image *img, int64_t process);

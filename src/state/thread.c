@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include "host/next_id.h"
+#include "state/credentials.h"
 #include "state/process.h"
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
@@ -25,15 +26,20 @@ static size_t thread_ids(const struct restore *r, const struct new_process *p, i
  * The leader writes its own next_id and clones. Every new thread begins stopped
  * behind its clone call, for its creator is traced with TRACECLONE.
  */
-static void add_clones(const struct restore *r, const struct new_process *p, int proc, struct batch *b)
+static int add_clones(struct restore *r, struct new_process *p, int proc, struct batch *b, struct err *e)
 {
 	static const char path[] = "thread-self/next_id";
 	size_t dir, file;
+	int ret;
 
 	dir = batch_call(b, "get cpt's /proc", SYS_pidfd_getfd, ARG(p->cpt_pidfd), ARG(proc), ARG(0));
 	file = batch_call(b, "open next_id", SYS_openat, ARG_OF(dir), ARG_AT(batch_data(b, path, sizeof(path))),
 			  ARG(O_WRONLY | O_CLOEXEC), ARG(0));
 	batch_call(b, "close /proc", SYS_close, ARG_OF(dir));
+	/* All threads of a process are in one user namespace: none enters another once there are several. */
+	ret = credentials_enter(r, p, b, e);
+	if (ret < 0)
+		return ret;
 	for (size_t i = 1; i < p->nr_threads; i++) {
 		char text[512];
 		pid_t ids[32];
@@ -46,6 +52,7 @@ static void add_clones(const struct restore *r, const struct new_process *p, int
 					   ARG(THREAD_FLAGS), ARG(0), ARG(0), ARG(0), ARG(0)), ids[0]);
 	}
 	batch_call(b, "close next_id", SYS_close, ARG_OF(file));
+	return 0;
 }
 
 /* Which of our threads is @tid? By its id in its own pid namespace. */
@@ -104,13 +111,12 @@ int process_restore_threads(struct restore *r, struct new_process *p, struct err
 	_cleanup_fd_ int proc = -1;
 	int ret;
 
-	if (p->nr_threads == 1)
+	if (p->nr_threads == 1 && p->row->user_ns == p->born_in)
 		return 0;
 	proc = open("/proc", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	if (proc < 0)
 		return err_sys(e, "open /proc");
 	b = batch_new();
-	add_clones(r, p, proc, b);
-	ret = remote_run(p->remote, &p->threads[0].tracee, b, e);
-	return ret ?: adopt_threads(r, p, e);
+	ret = p->nr_threads == 1 ? credentials_enter(r, p, b, e) : add_clones(r, p, proc, b, e);
+	return ret ?: remote_run(p->remote, &p->threads[0].tracee, b, e) ?: adopt_threads(r, p, e);
 }

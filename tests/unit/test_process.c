@@ -28,7 +28,8 @@ static void add(struct image *img, int64_t process, int64_t parent, int64_t sess
 {
 	*(struct process_row *)image_add(img, &process_table) = (struct process_row){
 		.process = process, .parent = parent, .session = session, .pgrp = session,
-		.child_subreaper = subreaper, .pid_ns = COLUMN_NULL, .cgroup = (char *)"", .comm = (char *)"x",
+		.child_subreaper = subreaper, .pid_ns = COLUMN_NULL,
+		.user_ns = COLUMN_NULL, .cgroup = (char *)"", .comm = (char *)"x",
 	};
 	add_ids(img, process, process);
 }
