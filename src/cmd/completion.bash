@@ -4,7 +4,7 @@
 declare -gA _cpt_options=(
 	[doctor]=''
 	[init]='--data --metadata --data-size --volume-size'
-	[run]='--pid-levels --share --hostname --output'
+	[run]='--pid-levels --share --user --hostname --output'
 	[snapshot]='--kill --size --outside'
 	[restore]='--cgroup --prefetch --host-clocks --dry-run --inherit --replace --drop'
 	[list]=''
@@ -38,7 +38,7 @@ _cpt() {
 	--share) mapfile -t COMPREPLY < <(compgen -W 'pid ipc uts mnt all' -- "$word"); return ;;
 	--cgroup) mapfile -t COMPREPLY < <(compgen -W "$(_cpt_cgroups)" -- "$word"); return ;;
 	--outside | --inherit | --replace | --drop) mapfile -t COMPREPLY < <(compgen -W 'all pipe unix' -- "$word"); return ;;
-	--size | --data-size | --volume-size | --pid-levels | --hostname) return ;;
+	--size | --data-size | --volume-size | --pid-levels | --user | --hostname) return ;;
 	esac
 	if [[ -z $verb ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "help ${!_cpt_options[*]} --store --json --help --version" -- "$word")

@@ -13,7 +13,8 @@
 
 static const struct option options[] = {
 	{ "pid-levels", required_argument, NULL, 'p' }, { "share", required_argument, NULL, 's' },
-	{ "hostname", required_argument, NULL, 'h' }, { "output", required_argument, NULL, 'o' }, { 0 },
+	{ "user", required_argument, NULL, 'u' }, { "hostname", required_argument, NULL, 'h' },
+	{ "output", required_argument, NULL, 'o' }, { 0 },
 };
 
 static int share(struct run_options *o, const char *type, struct err *e)
@@ -33,17 +34,36 @@ static int share(struct run_options *o, const char *type, struct err *e)
 	return 0;
 }
 
+/* "100000" or "100000:65536". */
+static int user(struct run_options *o, const char *map, struct err *e)
+{
+	char *end;
+
+	o->nr_users = 65536;
+	o->user = strtol(map, &end, 10);
+	if (end != map && *end == ':') {
+		map = end + 1;
+		o->nr_users = strtol(map, &end, 10);
+	}
+	if (end == map || *end || o->user < 0 || o->nr_users < 1 || o->nr_users > UINT32_MAX - o->user)
+		return usage_error(&run_verb, e, "--user takes the host's id that is root inside, and how many follow: "
+				   "100000:65536");
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct run_options *o, struct err *e)
 {
 	int option, r = 0;
 
-	while (r == 0 && (option = next_option(&run_verb, argc, argv, "+p:s:h:o:", options, e)) != -1) {
+	while (r == 0 && (option = next_option(&run_verb, argc, argv, "+p:s:u:h:o:", options, e)) != -1) {
 		if (option == 'p') {
 			o->pid_levels = atoi(optarg);
 			if (o->pid_levels < 0 || o->pid_levels > 31)
 				return usage_error(&run_verb, e, "--pid-levels takes 0 to 31");
 		} else if (option == 's') {
 			r = share(o, optarg, e);
+		} else if (option == 'u') {
+			r = user(o, optarg, e);
 		} else if (option == 'h') {
 			o->hostname = optarg;
 		} else if (option == 'o') {
@@ -69,7 +89,7 @@ static char *default_output(const char *cgroup)
 
 static int run_main(int argc, char **argv, struct err *e)
 {
-	struct run_options o = { .pid_levels = 1, .ipc = true, .uts = true, .mount = true };
+	struct run_options o = { .pid_levels = 1, .ipc = true, .uts = true, .mount = true, .user = -1 };
 	_cleanup_free_ char *cgroup = NULL, *output = NULL;
 	pid_t pid;
 	int r;
@@ -107,12 +127,15 @@ static int run_main(int argc, char **argv, struct err *e)
 }
 
 const struct verb run_verb = {
-	"run", "[--pid-levels N] [--share TYPE] [--hostname H] [--output FILE] <cgroup> [--] PROGRAM [ARG...]",
+	"run", "[--pid-levels N] [--share TYPE] [--user ID[:N]] [--hostname H] [--output FILE] "
+	       "<cgroup> [--] PROGRAM [ARG...]",
 	"Start a program as a container in a new cgroup and new namespaces",
 	"Prints the pid of the container's first process. Standard input is /dev/null, standard output\n"
 	"and error go to a file.\n\n"
 	"  --pid-levels N   new pid namespaces, one inside the other (default: 1)\n"
 	"  --share TYPE     keep the host's namespace of this type: pid, ipc, uts, mnt, or all\n"
+	"  --user ID[:N]    a new user namespace, which owns the others: users and groups 0 to N - 1 (default:\n"
+	"                   65536) in there are ID and those after it here\n"
 	"  --hostname H     host name in the new uts namespace\n"
 	"  --output FILE    where output goes (default: /var/log/cpt/<cgroup>.log)\n",
 	run_main,

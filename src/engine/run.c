@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -41,10 +42,17 @@ static int new_namespaces(const struct run_options *o, struct err *e)
 	return 0;
 }
 
-static int standard_files(const struct run_options *o, int report, struct err *e)
+static int open_output(const struct run_options *o)
+{
+	return open(o->output, O_WRONLY | O_CREAT | O_APPEND, 0644);
+}
+
+static int standard_files(const struct run_options *o, int out, int report, struct err *e)
 {
 	int in = open("/dev/null", O_RDONLY);
-	int out = open(o->output, O_WRONLY | O_CREAT | O_APPEND, 0644);
+
+	if (out < 0)
+		out = open_output(o);
 
 	if (in < 0 || out < 0)
 		return err_sys(e, "open %s", in < 0 ? "/dev/null" : o->output);
@@ -117,17 +125,45 @@ static int child_main(struct child *c)
 	return r < 0 ? 127 : 0;
 }
 
+/* Nobody until the parent has given it a map; root of its user namespace from then on. */
+static int become_root(int wait, struct err *e)
+{
+	char go;
+
+	if (read(wait, &go, 1) != 1)
+		return err_set(e, -ECHILD, "the user namespace got no map");
+	return setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ?
+	       err_sys(e, "become root of the user namespace") : 0;
+}
+
 /* The container's first process, still in the host's pid namespace unless levels are asked for. */
-static int first_main(const struct run_options *o, int report)
+static int first_main(const struct run_options *o, int out, int wait, int report)
 {
 	struct child c = { .o = o, .report = 3, .level = o->pid_levels - 1 };
 	struct err err = ERR_INIT;
 
 	if (setsid() < 0)
 		err_sys(&err, "setsid");
-	if (err.code == 0 && new_namespaces(o, &err) == 0 && standard_files(o, report, &err) == 0)
+	if (err.code == 0 && o->user >= 0)
+		become_root(wait, &err);
+	if (err.code == 0 && new_namespaces(o, &err) == 0 && standard_files(o, out, report, &err) == 0)
 		return child_main(&c);
 	return write(report, &err, sizeof(err)) < 0 ? 126 : 127;
+}
+
+static int write_maps(const struct run_options *o, pid_t pid, struct err *e)
+{
+	static const char *const files[] = { "uid_map", "gid_map" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_free_ char *path = xasprintf("/proc/%d/%s", pid, files[i]);
+		_cleanup_free_ char *map = xasprintf("0 %ld %ld\n", o->user, o->nr_users);
+		int r = write_file_at(-1, path, map);
+
+		if (r < 0)
+			return err_ret(e, r, "map users 0 to %ld to %ld and so on", o->nr_users - 1, o->user);
+	}
+	return 0;
 }
 
 static int hear(int fd, struct err *e)
@@ -144,27 +180,45 @@ static int hear(int fd, struct err *e)
 	return e->code;
 }
 
+/* Of the new process: its maps, then its word that the program runs. */
+static int follow(const struct run_options *o, pid_t pid, int go, int up, struct err *e)
+{
+	int r = o->user < 0 ? 0 : write_maps(o, pid, e);
+
+	if (r == 0 && o->user >= 0 && write(go, "", 1) != 1)
+		r = err_sys(e, "let the new container go on");
+	return r ?: hear(up, e);
+}
+
 static int start(const struct run_options *o, int cgroup_fd, pid_t *ret, struct err *e)
 {
-	_cleanup_fd_ int up = -1, down = -1;
+	_cleanup_fd_ int up = -1, down = -1, out = -1, wait = -1, go = -1;
 	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP | (o->pid_levels ? CLONE_NEWPID : 0), .exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)cgroup_fd,
+		.flags = CLONE_INTO_CGROUP | (o->pid_levels ? CLONE_NEWPID : 0) | (o->user >= 0 ? CLONE_NEWUSER : 0),
+		.exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup_fd,
 	};
-	int ends[2], r;
+	int ends[2], maps[2], r;
 	long pid;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0 || pipe2(maps, O_CLOEXEC) < 0)
 		return err_sys(e, "pipe");
 	up = ends[0];
 	down = ends[1];
+	wait = maps[0];
+	go = maps[1];
+	/* Who is root of a user namespace alone may not write where the host's root may. */
+	out = o->user >= 0 ? open_output(o) : -1;
+	if (o->user >= 0 && out < 0)
+		return err_sys(e, "open %s", o->output);
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0)
 		return err_sys(e, "fork into cgroup %s", o->cgroup);
-	if (pid == 0)
-		_exit(first_main(o, down));
+	if (pid == 0) {
+		close_fd(&go);
+		_exit(first_main(o, out, wait, down));
+	}
 	close_fd(&down);
-	r = hear(up, e);
+	r = follow(o, (pid_t)pid, go, up, e);
 	if (r < 0) {
 		cgroup_kill(o->cgroup, &ERR_INIT);
 		waitpid((pid_t)pid, NULL, 0);

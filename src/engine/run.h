@@ -9,6 +9,7 @@ struct run_options {
 	const char *cgroup;	/* path below the cgroup2 mount; made, or must have no task */
 	int pid_levels;		/* new pid namespaces, one inside the other; 0: the host's */
 	bool ipc, uts, mount;	/* new namespaces of these types */
+	long user, nr_users;	/* new user namespace: 0 is the host's @user, and so on, so many; -1: the host's */
 	const char *hostname;	/* in the new uts namespace; NULL: as it is */
 	const char *output;	/* file that standard output and error are appended to */
 	char **argv;		/* the program, NULL-terminated */
