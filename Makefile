@@ -114,7 +114,8 @@ check-vm: kernel ## kernel selftests and live programs in the VM
 
 check-long: kernel ## live programs in every mode
 	@$(MAKE) -s -j$$(nproc) all $(live_tests)
-	@CPT_LIVE_MODES='host-kill ns-kill host-again ns-again' scripts/check-vm --timeout 10000 -- \
+	@CPT_LIVE_MODES='host-kill ns-kill user-kill host-again ns-again user-again' \
+		scripts/check-vm --timeout 15000 -- \
 		live=1/4 live=2/4 live=3/4 live=4/4
 
 check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM

@@ -95,7 +95,15 @@ bool live_in_namespaces(void)
 {
 	const char *mode = getenv("CPT_LIVE_MODE");
 
-	return mode && strncmp(mode, "ns", 2) == 0;
+	return mode && strncmp(mode, "host", 4) != 0;
+}
+
+void live_needs_host(const char *why)
+{
+	const char *mode = getenv("CPT_LIVE_MODE");
+
+	if (mode && strncmp(mode, "user", 4) == 0)
+		live_skip("%s", why);
 }
 
 void live_pass(void)
@@ -125,7 +133,8 @@ void live_lo_up(void)
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-	if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+	if ((ioctl(fd, SIOCGIFFLAGS, &lo) < 0 || !(lo.ifr_flags & IFF_UP)) &&
+	    (lo.ifr_flags = IFF_UP, ioctl(fd, SIOCSIFFLAGS, &lo) < 0))
 		live_skip("the interface lo can't be brought up");
 	close(fd);
 }

@@ -168,6 +168,7 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	live_setup(argc, argv);
+	live_needs_host("it has the kernel merge pages faster, which is for the host's root");
 	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
 	write_text("/sys/kernel/mm/ksm/run", "1");
 	make_private();

@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 	socklen_t len = sizeof(got);
 
 	live_setup(argc, argv);
+	live_needs_host("it takes the host's loopback interface down and up");
 	own = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	news = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_ROUTE);
 	none = socket(AF_NETLINK, SOCK_DGRAM, NETLINK_USERSOCK);

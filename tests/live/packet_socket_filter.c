@@ -29,6 +29,7 @@ int main(int argc, char **argv)
 	unsigned char buf[256];
 
 	live_setup(argc, argv);
+	live_needs_host("packet sockets in the host's network are for its root");
 	live_lo_up();
 	packet = socket(AF_PACKET, SOCK_DGRAM, 0);
 	fresh = socket(AF_PACKET, SOCK_RAW, 0);

@@ -71,6 +71,7 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	live_setup(argc, argv);
+	live_needs_host("it hangs up a terminal that is not its own (TIOCVHANGUP)");
 	/* With a mount namespace of its own it has a devpts of its own, in which numbers begin at 0. */
 	if (live_in_namespaces())
 		live_check(mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,

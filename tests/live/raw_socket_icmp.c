@@ -22,6 +22,7 @@ int main(int argc, char **argv)
 	socklen_t len = sizeof(id);
 
 	live_setup(argc, argv);
+	live_needs_host("raw sockets in the host's network are for its root");
 	live_lo_up();
 	raw = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	live_check(raw >= 0 && setsockopt(raw, SOL_RAW_, ICMP_FILTER_, &filter, sizeof(filter)) == 0);

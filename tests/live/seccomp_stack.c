@@ -145,6 +145,7 @@ int main(int argc, char **argv)
 	char c;
 
 	live_setup(argc, argv);
+	live_needs_host("it reads seccomp filters by ptrace(2), which is for the host's root");
 	stack = start(stacked, &to_stack, &from_stack);
 	live_check(read(from_stack, &c, 1) == 1 && c == 'y');	/* its child */
 	prisoner = start(confined, &to_confined, &from_confined);

@@ -89,6 +89,7 @@ int main(int argc, char **argv)
 	char name[16], c;
 
 	live_setup(argc, argv);
+	live_needs_host("some options of sockets in the host's network are for its root");
 	live_lo_up();
 	for (size_t i = 0; i < NR; i++) {
 		const struct number *n = &numbers[i];
