@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include "base/util.h"
 #include "host/cgroup.h"
+#include "host/cgroup_tree.h"
 
 #define KILL_MS 10000
 
@@ -195,7 +196,7 @@ int cgroup_create_empty(const char *cgroup, bool *ret_made, struct err *e)
 }
 
 /* Children first. cgroup directories have no other content that rmdir() minds. */
-static int remove_below(int parent_fd, const char *name)
+static int remove_below(int parent_fd, const char *name, bool itself)
 {
 	_cleanup_dir_ DIR *dir = NULL;
 	const struct dirent *d;
@@ -207,8 +208,8 @@ static int remove_below(int parent_fd, const char *name)
 	dir = fdopendir(fd);
 	while (r == 0 && (d = readdir(dir)))
 		if (d->d_type == DT_DIR && strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
-			r = remove_below(dirfd(dir), d->d_name);
-	if (r == 0 && unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			r = remove_below(dirfd(dir), d->d_name, true);
+	if (r == 0 && itself && unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = -errno;
 	return r;
 }
@@ -227,8 +228,52 @@ int cgroup_remove(const char *cgroup, struct err *e)
 	/* libcgroup would move the tasks into the parent. */
 	if (populated)
 		return err_set(e, -EBUSY, "cgroup %s can't be removed: there are tasks in it", cgroup);
-	r = remove_below(AT_FDCWD, path);
+	r = remove_below(AT_FDCWD, path, true);
 	return r < 0 ? err_ret(e, r, "remove cgroup %s", cgroup) : 0;
+}
+
+int cgroup_remove_children(const char *cgroup, struct err *e)
+{
+	_cleanup_free_ char *path = full_path(cgroup, NULL);
+	int r = remove_below(AT_FDCWD, path, false);
+
+	return r < 0 ? err_ret(e, r, "remove the cgroups below %s", cgroup) : 0;
+}
+
+/* ---- above ----------------------------------------------------------------------- */
+
+/* From the root down; one that has a controller on for its children is left alone. */
+int cgroup_provide(const char *cgroup, const char *controllers, struct err *e)
+{
+	for (const char *slash = cgroup; slash; slash = strchr(slash + 1, '/')) {
+		_cleanup_free_ char *above = strndup(cgroup, (size_t)(slash - cgroup)), *on = NULL, *want = NULL;
+		_cleanup_fd_ int fd = cgroup_open(above, e);
+		int r = fd < 0 ? fd : cgroup_read(fd, "cgroup.subtree_control", &on);
+
+		if (fd >= 0 && r < 0)
+			err_ret(e, r, "read cgroup.subtree_control");
+		if (r == 0) {
+			want = xasprintf("%s %s", on, controllers);
+			r = cgroup_control(fd, want, e);
+		}
+		if (r < 0)
+			return err_in(e, "controllers of cgroup %s", *above ? above : "/");
+	}
+	return 0;
+}
+
+int cgroup_check_above(const char *cgroup, struct err *e)
+{
+	for (const char *slash = strchr(cgroup + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		_cleanup_free_ char *above = strndup(cgroup, (size_t)(slash - cgroup));
+		_cleanup_fd_ int fd = cgroup_open(above, &ERR_INIT);
+
+		if (fd < 0 || !cgroup_is_frozen(fd))
+			continue;
+		err_set(e, -EBUSY, "cgroup %s, above %s, is frozen", above, cgroup);
+		return err_advise(e, "thaw it first: write 0 to its cgroup.freeze");
+	}
+	return 0;
 }
 
 /* ---- tasks -------------------------------------------------------------------------- */

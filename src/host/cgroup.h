@@ -30,6 +30,12 @@ int cgroup_check_empty(const char *cgroup, struct err *e);
 int cgroup_create_empty(const char *cgroup, bool *ret_made, struct err *e);
 /* Remove it and its children; -EBUSY if tasks are in there. Not existing is fine. */
 int cgroup_remove(const char *cgroup, struct err *e);
+/* Remove its children alone. */
+int cgroup_remove_children(const char *cgroup, struct err *e);
+/* Have @controllers ("cpu memory") on for it, which takes all cgroups above. */
+int cgroup_provide(const char *cgroup, const char *controllers, struct err *e);
+/* -EBUSY: a cgroup above it is frozen, so its tasks are, too. */
+int cgroup_check_above(const char *cgroup, struct err *e);
 
 /* Processes (thread group leaders) directly in it, fresh array. */
 int cgroup_processes(const char *cgroup, pid_t **ret, size_t *ret_nr, struct err *e);

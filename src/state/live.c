@@ -229,8 +229,12 @@ static int live_scan(struct live *l, int dirfd, const char *below, bool freeze, 
 	int r, fd;
 
 	r = read_file_at(dirfd, "cgroup.procs", &procs, NULL);
-	if (r < 0)
-		return err_ret(e, r, "read cgroup.procs of %s/%s", l->cgroup, below);
+	/* A threaded one has none: processes with threads in there are listed further up (cgroup_procs_start()). */
+	if (r == -EOPNOTSUPP && *below)
+		procs = xstrdup("");
+	else if (r < 0)
+		return err_ret(e, r, "read cgroup.procs of %s/%s%s", l->cgroup, below, r == -EOPNOTSUPP ?
+			       ", a threaded cgroup (snapshot the one above that is not)" : "");
 	for (char *p = procs, *end; *p; p = end) {
 		pid_t pid = (pid_t)strtol(p, &end, 10);
 
@@ -252,7 +256,7 @@ static int live_scan(struct live *l, int dirfd, const char *below, bool freeze, 
 		_cleanup_free_ char *path = NULL;
 		_cleanup_fd_ int sub = -1;
 
-		if (d->d_type != DT_DIR || *d->d_name == '.')
+		if (d->d_type != DT_DIR || strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		path = xasprintf("%s%s%s", below, *below ? "/" : "", d->d_name);
 		sub = openat(fd, d->d_name, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
@@ -365,6 +369,8 @@ int live_read(struct live *l, const char *cgroup, int cgroup_fd, bool freeze, st
 		nr_new = 0;
 		r = live_scan(l, cgroup_fd, "", freeze, &nr_new, e);
 	} while (r == 0 && freeze && nr_new > 0);
+	if (r == 0 && freeze)
+		r = live_thaw(l, e);
 	if (r == 0)
 		r = live_read_zombies(l, e);
 	if (r == 0) {
@@ -382,11 +388,13 @@ int live_release(struct live *l, struct err *e)
 {
 	int ret = 0;
 
+	for (size_t i = 0; l->frozen && i < l->nr_processes; i++)
+		if (l->processes[i].remote)
+			remote_close(take_ptr(l->processes[i].remote), &l->processes[i].threads[0].tracee, &ERR_INIT);
+	live_refreeze(l);
 	for (size_t i = 0; l->frozen && i < l->nr_processes; i++) {
 		struct live_process *p = &l->processes[i];
 
-		if (p->remote)
-			remote_close(take_ptr(p->remote), &p->threads[0].tracee, &ERR_INIT);
 		for (size_t j = 0; !p->zombie && j < p->nr_threads; j++) {
 			int r = tracee_release(&p->threads[j].tracee, ret ? &ERR_INIT : e);
 

@@ -13,6 +13,7 @@
 #include "remote/tracee.h"
 
 struct file_kind;
+struct frozen;
 
 /* An open file description, however many descriptors refer to it (told apart by kcmp). */
 struct open_file {
@@ -81,6 +82,7 @@ struct live {
 	struct open_file **files;
 	size_t nr_files, cap_files;
 	bool frozen;
+	struct frozen *thawed;		/* cgroups that were frozen, see live_frozen.c; or NULL */
 };
 
 /* Enumerate. Survey: vanishing tasks are skipped. Frozen: every thread is seized first, loops until no new one appears. */
@@ -90,6 +92,8 @@ int live_release(struct live *l, struct err *e);
 void live_free(struct live *l);
 /* Where the process is below the container's cgroup, "" or "a/b"; NULL: it is outside. The caller frees it. */
 char *live_cgroup_of(const struct live *l, pid_t pid);
+/* Was a cgroup of it frozen when it was found, @dirfd? While it is stopped none is, see live_frozen.c. */
+bool live_was_frozen(const struct live *l, int dirfd);
 struct live_process *live_find(struct live *l, pid_t pid);
 /* cpt's own descriptor of it, kept until live_free(). Negative errno on failure. */
 int open_file_get(struct open_file *f, struct err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What live.c, live_maps.c, live_files.c and live_zombies.c share. */
+/* What live.c, live_maps.c, live_files.c, live_zombies.c and live_frozen.c share. */
 #pragma once
 #include "state/live.h"
 
@@ -15,3 +15,6 @@ int live_read_vmas(struct live_process *p, struct err *e);
 /* Descriptors of all processes and the open files behind them. */
 int live_read_files(struct live *l, struct err *e);
 void live_free_files(struct live *l);
+/* Thaw its cgroups, all of whose tasks ptrace holds; freeze those again that were. */
+int live_thaw(struct live *l, struct err *e);
+void live_refreeze(struct live *l);

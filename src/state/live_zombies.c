@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/util.h"
+#include "host/cgroup_tree.h"
 #include "state/live.h"
 #include "state/live_parts.h"
 
@@ -26,12 +27,22 @@ char *live_cgroup_of(const struct live *l, pid_t pid)
 	return xstrdup(own[len] ? own + len + 1 : "");
 }
 
+/* The dead don't count: one with controllers on takes no new process (cgroup_migrate_vet_dst()). */
+static bool takes_processes(const struct live *l, const char *cgroup)
+{
+	_cleanup_free_ char *path = xasprintf("%s%scgroup.subtree_control", cgroup, *cgroup ? "/" : "");
+	_cleanup_free_ char *on = NULL;
+
+	return cgroup_read(l->cgroup_fd, path, &on) == 0 && !*on;
+}
+
 static int add_if_zombie(struct live *l, pid_t pid, const struct live_process *parent, struct err *e)
 {
 	_cleanup_free_ char *cgroup = live_cgroup_of(l, pid);
+	bool usable = cgroup && takes_processes(l, cgroup);
 	struct live_process p;
 	/* It is where its parent is if it was moved out of the container's cgroup, or its own is gone. */
-	int r = live_process_open(&p, pid, cgroup ?: parent->cgroup, e);
+	int r = live_process_open(&p, pid, usable ? cgroup : parent->cgroup, e);
 
 	if (r < 0)
 		return r == -ESRCH ? 0 : r;
