@@ -97,7 +97,7 @@ CREATE INDEX pin_parent_snapshot ON pin (parent_snapshot);
 CREATE TABLE namespace (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	namespace INTEGER NOT NULL,	-- numbered from 0
-	type TEXT NOT NULL CHECK (type IN ('pid', 'ipc', 'uts', 'mnt', 'user', 'time')),
+	type TEXT NOT NULL CHECK (type IN ('pid', 'ipc', 'uts', 'mnt', 'user', 'time', 'cgroup')),
 	inode INTEGER NOT NULL,		-- its number then, as in /proc/<pid>/ns; for audits
 	parent INTEGER,			-- pid, user: the namespace around it; NULL: the host's
 	level INTEGER,			-- pid: 1 is just below the host's
@@ -153,13 +153,56 @@ CREATE TABLE clock (
 	UNIQUE (snapshot_id, namespace, clock)
 ) STRICT;
 
+-- The container's cgroup and those below it.
+CREATE TABLE cgroup (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	cgroup TEXT NOT NULL,		-- path below the container's, 'a/b'; '' for itself
+	type TEXT NOT NULL CHECK (type IN ('domain', 'domain threaded', 'domain invalid', 'threaded')),
+	controllers TEXT NOT NULL,	-- that are on for its children: cgroup.subtree_control
+	frozen INTEGER NOT NULL,	-- 1: by its own cgroup.freeze
+	uid INTEGER NOT NULL,		-- owner and mode of its directory
+	gid INTEGER NOT NULL,
+	mode INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, cgroup)
+) STRICT, WITHOUT ROWID;
+
+-- Settings of cgroups that are not as in a new one. Those of the container's own cgroup are applied if a restore
+-- makes it; one that is there keeps its own.
+CREATE TABLE cgroup_setting (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	cgroup TEXT NOT NULL,		-- cgroup.cgroup
+	file TEXT NOT NULL,		-- 'memory.max'
+	value TEXT,			-- as it reads; NULL: only owner or mode are not as in a new cgroup
+	uid INTEGER NOT NULL,		-- owner and mode of the file
+	gid INTEGER NOT NULL,
+	mode INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, cgroup, file)
+) STRICT, WITHOUT ROWID;
+
+-- Threads that are in a threaded cgroup below that of their process.
+CREATE TABLE cgroup_thread (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	thread INTEGER NOT NULL,	-- thread.thread
+	cgroup TEXT NOT NULL,		-- cgroup.cgroup
+	PRIMARY KEY (snapshot_id, thread)
+) STRICT, WITHOUT ROWID;
+
+-- Roots of cgroup namespaces.
+CREATE TABLE cgroup_ns (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	namespace INTEGER NOT NULL,	-- namespace.namespace
+	cgroup TEXT NOT NULL,		-- cgroup.cgroup
+	PRIMARY KEY (snapshot_id, namespace)
+) STRICT, WITHOUT ROWID;
+
 -- Mounts of mount namespaces.
 CREATE TABLE mount (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	mount_ns INTEGER NOT NULL,	-- namespace.namespace
 	place INTEGER NOT NULL,		-- parents before children
 	point TEXT NOT NULL,		-- where it is mounted
-	root TEXT NOT NULL,		-- what of the file system: '/', or the source of a bind mount
+	root TEXT NOT NULL,		-- what of the file system: '/', or the source of a bind mount; of a cgroup2
+					-- that the host had not: cgroup.cgroup, or '/'
 	type TEXT NOT NULL,		-- of the file system
 	source TEXT NOT NULL,
 	options TEXT NOT NULL,		-- of this mount
@@ -180,10 +223,11 @@ CREATE TABLE process (
 	ipc_ns INTEGER,			-- these of a zombie: NULL, it has none any more
 	uts_ns INTEGER,
 	mount_ns INTEGER,
+	cgroup_ns INTEGER,
 	time_ns INTEGER,
 	time_ns_for_children INTEGER,	-- what its children will be in
 	user_ns INTEGER,		-- of all its threads
-	cgroup TEXT NOT NULL,		-- below the container's, '' for itself
+	cgroup TEXT NOT NULL,		-- cgroup.cgroup; of its memory, too
 	comm TEXT NOT NULL,
 	exit_signal INTEGER NOT NULL,	-- that its parent gets when it ends
 	child_subreaper INTEGER NOT NULL,	-- 1: orphans of its descendants become its children
@@ -553,6 +597,7 @@ CREATE TABLE swap_run (
 CREATE TABLE shmem (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	shmem INTEGER NOT NULL,			-- numbered from 0
+	cgroup TEXT NOT NULL,			-- cgroup.cgroup: charged for it after a restore
 	kind TEXT NOT NULL,			-- anon (MAP_SHARED|MAP_ANONYMOUS), memfd, sysv; file: contents of one
 						-- that had no name (deleted_file)
 	ipc_ns INTEGER,				-- sysv: its ipc namespace; NULL: the host's

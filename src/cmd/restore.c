@@ -184,7 +184,8 @@ const struct verb restore_verb = {
 	"Bring a container back as it was",
 	"Returns when its tasks run; their memory comes in as they touch it. Any unique prefix of the\n"
 	"id will do. One snapshot can be restored any number of times.\n\n"
-	"  --cgroup NAME  where to put the tasks (default: where they came from); it must have none\n"
+	"  --cgroup NAME  where to put the tasks (default: where they came from); it must have none,\n"
+	"                 and keeps its settings if it is there; cgroups below it are replaced\n"
 	"  --prefetch     when they run, also read all memory in the order of addresses before returning:\n"
 	"                 for who touches it at random, which costs a read for each page\n"
 	"  --host-clocks  let the monotonic and the boot-time clock be the host's, which may be behind what they\n"

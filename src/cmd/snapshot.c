@@ -105,7 +105,7 @@ const struct verb snapshot_verb = {
 	"Take a snapshot of a container, which runs on",
 	"Prints the snapshot's id. <cgroup> is a path below the cgroup2 mount or an absolute one. A\n"
 	"cgroup that is not pinned yet is pinned on the way.\n\n"
-	"  --kill         end the container once the snapshot exists\n"
+	"  --kill         end the container, with all cgroups below it, once the snapshot exists\n"
 	"  --size BYTES   size of the swap volume if one has to be made (512M, 4G...); thin: what\n"
 	"                 is not written costs nothing\n"
 	"  --outside NAME take this pipe or unix socket though its other end is outside of the\n"

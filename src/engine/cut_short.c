@@ -14,7 +14,8 @@ static int end(struct store *s, const struct pin_row *pin, bool remove, struct e
 
 	if (cgroup_exists(pin->cgroup)) {
 		/* Killed tasks end in a frozen cgroup, too. */
-		r = cgroup_kill(pin->cgroup, e) ?: cgroup_set(pin->cgroup, "cgroup.freeze", "0", e);
+		r = cgroup_kill(pin->cgroup, e) ?: cgroup_set(pin->cgroup, "cgroup.freeze", "0", e) ?:
+		    cgroup_remove_children(pin->cgroup, e);
 		cgroup_set(pin->cgroup, CGROUP_SWAP_DEVICE_FILE, "none", &ERR_INIT);
 	}
 	r = r ?: volume_destroy(s, pin->thin_id, e);

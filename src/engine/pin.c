@@ -54,10 +54,12 @@ int pin_begin(struct store *s, const char *cgroup, const struct swap_volume *v, 
 	return r ?: cgroup_create(cgroup, e) ?: set_device(cgroup, v->dev, e);
 }
 
-int pin_complete(struct store *s, const char *cgroup, struct err *e)
+int pin_complete(struct store *s, const char *cgroup, bool frozen, struct err *e)
 {
 	struct catalog *c = store_catalog(s);
 
+	if (frozen)
+		return catalog_mark_pin(c, cgroup, NULL, e);
 	return catalog_mark_pin(c, cgroup, CUT_SHORT_THAW, e) ?: cgroup_set(cgroup, "cgroup.freeze", "0", e) ?:
 	       catalog_mark_pin(c, cgroup, NULL, e);
 }

@@ -6,6 +6,7 @@
  * command (cut_short.h).
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
 #include "store/store.h"
@@ -20,8 +21,8 @@ int pin_cgroup(struct store *s, const char *cgroup, uint64_t bytes, struct err *
  * pin_complete(), killing cpt means that the next command undoes it as pin_undo() does.
  */
 int pin_begin(struct store *s, const char *cgroup, const struct swap_volume *v, const char *parent, struct err *e);
-/* The tasks are there, in the cgroup that was frozen: thaw it. From now on they stay. */
-int pin_complete(struct store *s, const char *cgroup, struct err *e);
+/* The tasks are there, in the cgroup that was frozen: thaw it, unless it is to stay @frozen. From now on they stay. */
+int pin_complete(struct store *s, const char *cgroup, bool frozen, struct err *e);
 /* End the tasks, unpin, remove the volume, and the cgroup if pin_begin() made it. */
 void pin_undo(struct store *s, const char *cgroup);
 /*

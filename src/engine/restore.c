@@ -9,6 +9,8 @@
 #include "engine/pin.h"
 #include "engine/restore.h"
 #include "host/cgroup.h"
+#include "host/cgroup_tree.h"
+#include "state/cgroup.h"
 #include "state/file.h"
 #include "state/memory.h"
 #include "state/leader.h"
@@ -213,7 +215,7 @@ static int seal(struct restore *r, struct err *e)
  */
 static int let_go(struct restore *r, struct err *e)
 {
-	int ret = cgroup_set(r->cgroup, "cgroup.freeze", "1", e);
+	int ret = cgroup_set(r->cgroup, "cgroup.freeze", "1", e) ?: cgroups_freeze(r, e);
 
 	restore_close_files(r);
 	for (size_t i = 0; i < r->nr_processes; i++)
@@ -244,6 +246,37 @@ static int build(struct restore *r, struct err *e)
 	return ret;
 }
 
+/* In its cgroup, which is there and pinned. */
+static int build_in_cgroup(struct restore *r, struct err *e)
+{
+	int ret;
+
+	r->cgroup_fd = cgroup_open(r->cgroup, e);
+	if (r->cgroup_fd < 0)
+		return r->cgroup_fd;
+	cgroup_read(r->cgroup_fd, "cgroup.subtree_control", &r->keep_controllers);
+	r->keep_frozen = cgroup_is_frozen(r->cgroup_fd);
+	ret = r->keep_frozen ? write_file_at(r->cgroup_fd, "cgroup.freeze", "0") : 0;
+	return ret < 0 ? err_ret(e, ret, "thaw cgroup %s", r->cgroup) : build(r, e);
+}
+
+/* After a failure: a cgroup that was there is as it was, but for the cgroups below it. */
+static void put_back(struct restore *r)
+{
+	_cleanup_fd_ int fd = r->cgroup_made ? -1 : cgroup_open(r->cgroup, &ERR_INIT);
+
+	if (fd < 0 || !r->keep_controllers)
+		return;
+	cgroup_control(fd, r->keep_controllers, &ERR_INIT);
+	if (r->keep_frozen)
+		write_file_at(fd, "cgroup.freeze", "1");
+}
+
+static bool stays_frozen(const struct restore *r)
+{
+	return r->cgroup_made ? cgroup_find(r->img, "")->frozen : r->keep_frozen;
+}
+
 /* Takes @clone. */
 static int restore_into(struct store *store, const struct snapshot_row *snapshot, struct volume_clone *clone,
 			struct restore *r, struct err *e)
@@ -251,7 +284,7 @@ static int restore_into(struct store *store, const struct snapshot_row *snapshot
 	struct swap_volume volume;
 	int ret;
 
-	ret = cgroup_check_empty(r->cgroup, e) ?: stage("volume", e);
+	ret = cgroup_check_above(r->cgroup, e) ?: cgroup_check_empty(r->cgroup, e) ?: stage("volume", e);
 	if (ret < 0) {
 		volume_clone_abandon(clone);
 		return ret;
@@ -259,17 +292,17 @@ static int restore_into(struct store *store, const struct snapshot_row *snapshot
 	ret = volume_clone_finish(clone, &volume, e);
 	if (ret < 0)
 		return ret;
+	r->cgroup_made = !cgroup_exists(r->cgroup);
 	ret = stage("cgroup", e) ?: pin_begin(store, r->cgroup, &volume, snapshot->id, e);
 	if (ret == 0) {
-		r->cgroup_fd = cgroup_open(r->cgroup, e);
-		ret = r->cgroup_fd < 0 ? r->cgroup_fd : build(r, e) ?: stage("complete", e) ?:
-		      pin_complete(store, r->cgroup, e);
+		ret = build_in_cgroup(r, e) ?: stage("complete", e) ?: pin_complete(store, r->cgroup, stays_frozen(r), e);
 	}
 	if (ret < 0) {
 		close_fd(&r->cgroup_fd);
 		restore_close_files(r);
 		pin_undo(store, r->cgroup);
 		reap();
+		put_back(r);
 		volume_destroy(store, volume.thin_id, &ERR_INIT);	/* if it has not come to a pin */
 	}
 	return ret;

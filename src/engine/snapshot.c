@@ -255,6 +255,9 @@ static int freeze_and_commit(struct job *j, struct snapshot_row *ret, struct err
 		r = cgroup_kill(j->cgroup, e);
 	}
 	live_release(&j->live, &ERR_INIT);
+	/* Cgroups below it are part of the container, too. */
+	if (r == 0 && j->options->kill)
+		cgroup_remove_children(j->cgroup, &ERR_INIT);
 	if (r < 0 && !row.catalog_bytes)
 		volume_snapshot_discard(j->store, j->thin_id, &ERR_INIT);
 	if (r < 0)
@@ -277,8 +280,8 @@ int snapshot_take(struct store *store, const char *cgroup, const struct snapshot
 	if (j.cgroup_fd < 0)
 		return j.cgroup_fd;
 	stage_hear_signals();
-	r = stage("survey", e) ?: survey(&j, e) ?: stage("pin", e) ?: find_volume(&j, e) ?: stage("presync", e) ?:
-	    presync(&j, e) ?: freeze_and_commit(&j, ret, e);
+	r = stage("survey", e) ?: cgroup_check_above(cgroup, e) ?: survey(&j, e) ?: stage("pin", e) ?:
+	    find_volume(&j, e) ?: stage("presync", e) ?: presync(&j, e) ?: freeze_and_commit(&j, ret, e);
 	if (r == -EINTR)
 		err_advise(e, "the container runs on as it was, and nothing is left of the snapshot");
 	save_clear(&j.save);

@@ -164,6 +164,9 @@ struct restore {
 	bool host_clocks;		/* see clock.h, as for these: */
 	int64_t clock_shift_ns[NR_CLOCKS];	/* what cpt's own clocks lack of what they read at the snapshot */
 	int64_t clock_own_ns[NR_CLOCKS];	/* offsets of cpt's own time namespace */
+	bool cgroup_made;		/* by cpt: it gets the recorded settings; another keeps its own, */
+	bool keep_frozen;		/* is frozen again if it was, */
+	char *keep_controllers;		/* and has these on again after a failure */
 	struct new_process *processes;	/* in the order of process rows; without zombies */
 	size_t nr_processes;
 	pid_t *stand_ins;		/* by leader row (leader.h): its pid in cpt's pid namespace */

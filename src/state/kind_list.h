@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Every kind there is; for kinds.c alone. */
 #pragma once
+#include "state/cgroup.h"
 #include "state/clock.h"
 #include "state/deleted_file.h"
 #include "state/file_kinds.h"

@@ -12,6 +12,7 @@
 const struct kind *const kinds[] = {
 	&clock_kind,		/* before time namespaces are made */
 	&namespace_kind,
+	&cgroup_kind,
 	&mount_kind,
 	&outside_kind,	/* before files: it decides what they are to be */
 	&pty_kind,
@@ -205,5 +206,6 @@ void restore_clear(struct restore *r)
 	free(r->processes);
 	free(r->stand_ins);
 	outside_plans_clear(r);
+	free(r->keep_controllers);
 	*r = (struct restore){ .cgroup_fd = -1 };
 }

@@ -289,7 +289,8 @@ static int install_pages(struct restore *r, struct new_process *p, struct err *e
 	pagemap = open_pagemap(p, e);
 	if (pagemap < 0)
 		return pagemap;
-	return join_peers(r, p, pagemap, e) ?: pagemap_set(pagemap, r->cgroup_fd, runs, nr, e);
+	/* Charged to the cgroup that the process is in, which may be below the container's. */
+	return join_peers(r, p, pagemap, e) ?: pagemap_set(pagemap, -1, runs, nr, e);
 }
 
 /* ---- finish ------------------------------------------------------------------------- */

@@ -4,6 +4,9 @@
  * snapshot's had beyond that is mounted, what it had not is unmounted. File
  * systems whose contents live in the kernel (proc, sysfs, mqueue, devpts, an
  * empty tmpfs) can be mounted anew, others must be in cpt's own namespace too.
+ * A cgroup2 that shows a cgroup of the container is a bind mount of the new one,
+ * which is what mounting it in a cgroup namespace amounts to (cgroup_do_get_tree());
+ * its source is told as the host's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,10 +14,14 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include "host/cgroup.h"
+#include "state/cgroup.h"
 #include "state/mount.h"
 #include "state/namespace.h"
 #include "state/process.h"
 #include "state/user_namespace.h"
+
+#define KEYED_CGROUP2 "cgroup2"	/* detached mounts, by row */
 
 static const struct column mount_columns[] = {
 	INT_COLUMN(struct mount_row, mount_ns, 0, 65535),
@@ -167,6 +174,23 @@ static bool covered(const struct mounts *m, size_t i)
 	return false;
 }
 
+static bool is_cgroup2(const char *type)
+{
+	return strcmp(type, "cgroup2") == 0;
+}
+
+/* Of a cgroup2 of its own: the cgroup below the container's that it shows, or "/", all of them. NULL: another. */
+static const char *shown_cgroup(const struct save *s, const struct mount_info *m)
+{
+	size_t len = strlen(s->live->cgroup);
+
+	if (!is_cgroup2(m->type) || strcmp(m->root, "/") == 0)
+		return is_cgroup2(m->type) ? m->root : NULL;
+	if (strncmp(m->root, s->live->cgroup, len) != 0 || (m->root[len] && m->root[len] != '/'))
+		return NULL;
+	return m->root[len] ? m->root + len + 1 : "";
+}
+
 static bool tmpfs_is_empty(const struct live_process *p, const struct mount_info *m)
 {
 	_cleanup_dir_ DIR *dir = NULL;
@@ -195,6 +219,8 @@ static void refuse_foreign(struct save *s, struct live_process *p, const struct 
 {
 	char object[300];
 
+	if (shown_cgroup(s, m))
+		return;
 	snprintf(object, sizeof(object), "the mount %.200s (%s)", m->point, m->type);
 	if (strcmp(m->root, "/") != 0)
 		save_refuse(s, p, object, "mount it in the host's namespace as well",
@@ -232,6 +258,8 @@ static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struc
 			row.host = 0;
 		if (!row.host)
 			refuse_foreign(s, p, m, is_covered);
+		if (!row.host && shown_cgroup(s, m))
+			row.root = image_strdup(s->img, shown_cgroup(s, m));
 		*(struct mount_row *)image_add(s->img, &mount_table) = row;
 	}
 	mounts_clear(&host);
@@ -258,7 +286,8 @@ static bool recorded(const struct restore *r, int64_t ns, const struct mount_inf
 	const struct mount_row *row;
 
 	image_for_each(row, r->img, &mount_table)
-		if (row->mount_ns == ns && strcmp(row->point, m->point) == 0 && strcmp(row->type, m->type) == 0)
+		if (row->mount_ns == ns && strcmp(row->point, m->point) == 0 && strcmp(row->type, m->type) == 0 &&
+		    (row->host || !is_cgroup2(m->type)))
 			return true;
 	return false;
 }
@@ -281,13 +310,19 @@ static unsigned long mount_flags(const char *options)
 	return flags;
 }
 
+static bool shows_known_cgroup(const struct restore *r, const struct mount_row *row)
+{
+	return strcmp(row->root, "/") == 0 || cgroup_find(r->img, row->root);
+}
+
 /* Only what cpt saves: a catalog is not to mount anything else. */
 static int mount_check(struct restore *r, struct err *e)
 {
 	const struct mount_row *row;
 
 	image_for_each(row, r->img, &mount_table)
-		if (!row->host && !is_kernel_fs(row->type) && strcmp(row->type, "tmpfs") != 0)
+		if (!row->host && is_cgroup2(row->type) ? !shows_known_cgroup(r, row) :
+		    !row->host && !is_kernel_fs(row->type) && strcmp(row->type, "tmpfs") != 0)
 			return err_set(e, -EBADMSG, "table mount has a %s of the container's own at %s",
 				       row->type, row->point);
 	return 0;
@@ -355,6 +390,31 @@ static int mount_again(struct restore *r, const struct mount_row *row, int64_t u
 	return ret < 0 ? err_in(e, "%s at %s", row->type, row->point) : 0;
 }
 
+/* A detached mount of what @row shows: it has to be made in cpt's own namespace. */
+static int cgroup2_clone(struct restore *r, const struct mount_row *row, int64_t nth, struct err *e)
+{
+	bool all = strcmp(row->root, "/") == 0;
+	const char *top;
+	int fd;
+
+	if (all && cgroup_mount(&top, e) < 0)
+		return e->code;
+	fd = open_tree(all ? AT_FDCWD : r->cgroup_fd, all ? top : row->root,
+		       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (fd < 0)
+		return err_sys(e, "open_tree: cgroup \"%s\" for the mount at %s", row->root, row->point);
+	restore_set_keyed(r, KEYED_CGROUP2, nth, fd);
+	return 0;
+}
+
+static int cgroup2_mount(int fd, const struct mount_row *row, struct err *e)
+{
+	if (move_mount(fd, "", AT_FDCWD, row->point, MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
+	    mount(NULL, row->point, NULL, MS_REMOUNT | MS_BIND | mount_flags(row->options), NULL) < 0)
+		return err_sys(e, "mount cgroup2 at %s", row->point);
+	return 0;
+}
+
 /* In the new namespace: away with what the snapshot had not. */
 static int mounts_remove(struct restore *r, int64_t ns, struct err *e)
 {
@@ -388,7 +448,8 @@ static int mounts_add(struct restore *r, int64_t ns, struct err *e)
 
 	image_for_each(row, r->img, &mount_table)
 		if (ret == 0 && row->mount_ns == ns && !row->host && row->pid_ns == COLUMN_NULL)
-			ret = mount_again(r, row, namespace->user_ns, e);
+			ret = is_cgroup2(row->type) ? cgroup2_mount(restore_keyed(r, KEYED_CGROUP2, (int64_t)_i), row, e) :
+			      mount_again(r, row, namespace->user_ns, e);
 	return ret;
 }
 
@@ -406,8 +467,12 @@ static int in_namespace(struct restore *r, int64_t ns, int (*fn)(struct restore 
 static int mount_restore(struct restore *r, struct err *e)
 {
 	const struct namespace_row *row;
+	const struct mount_row *m;
 	int ret = 0;
 
+	image_for_each(m, r->img, &mount_table)
+		if (!m->host && is_cgroup2(m->type) && cgroup2_clone(r, m, (int64_t)_i, e) < 0)
+			return e->code;
 	image_for_each(row, r->img, &namespace_table)
 		if (ret == 0 && strcmp(row->type, "mnt") == 0)
 			ret = in_namespace(r, row->namespace, mounts_remove, e) ?:

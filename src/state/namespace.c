@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Namespaces that a container does not share with cpt: tables `namespace` and
- * `uts`. Pid namespaces come with their first process (process_tree.c), mounts
- * are in mount.c, SysV objects in sysv_*.c, what only user namespaces have in
- * user_namespace.c.
+ * `uts`. Pid namespaces come with their first process (process_tree.c), those
+ * of cgroups are made by cgroup_ns.c, mounts are in mount.c, SysV objects in
+ * sysv_*.c, what only user namespaces have in user_namespace.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include "state/cgroup.h"
 #include "state/clock.h"
 #include "state/namespace.h"
 #include "state/process.h"
@@ -48,7 +49,7 @@ static const struct {
 } namespaces[NR_NAMESPACE_TYPES] = {
 	{ "pid", CLONE_NEWPID, true }, { "ipc", CLONE_NEWIPC, true }, { "uts", CLONE_NEWUTS, true },
 	{ "mnt", CLONE_NEWNS, true }, { "net", CLONE_NEWNET, false }, { "user", CLONE_NEWUSER, true },
-	{ "cgroup", CLONE_NEWCGROUP, false }, { "time", CLONE_NEWTIME, true },
+	{ "cgroup", CLONE_NEWCGROUP, true }, { "time", CLONE_NEWTIME, true },
 };
 
 /* NR_NAMESPACE_TYPES: there is none of that name. */
@@ -240,7 +241,11 @@ static int namespace_open(struct save *s, const struct live_process *p, const ch
 	*ret = row->namespace;
 	if (strcmp(type, "time") == 0)
 		return clock_save_namespace(s, p, link, *ret, e);
-	return strcmp(type, "uts") == 0 ? uts_save(s, p, *ret, e) : 0;
+	if (strcmp(type, "cgroup") == 0 && user_ns != COLUMN_NULL)
+		save_refuse(s, p, "its cgroup namespace", "make it in the host's user namespace",
+			    "it belongs to a user namespace of the container, and cpt can't restore that yet");
+	return strcmp(type, "uts") == 0 ? uts_save(s, p, *ret, e) :
+	       strcmp(type, "cgroup") == 0 ? cgroup_ns_save(s, p, *ret, e) : 0;
 }
 
 int namespace_of(struct save *s, const struct live_process *p, const char *link, int64_t *ret, struct err *e)
@@ -406,7 +411,7 @@ static int other_restore(struct restore *r, const struct namespace_row *row, str
 	bool host = strcmp(row->type, "mnt") == 0 || row->user_ns == COLUMN_NULL, is_time = strcmp(row->type, "time") == 0;
 	char offsets[CLOCK_OFFSETS_TEXT];
 
-	if (strcmp(row->type, "pid") == 0 || strcmp(row->type, "user") == 0)
+	if (strcmp(row->type, "pid") == 0 || strcmp(row->type, "user") == 0 || strcmp(row->type, "cgroup") == 0)
 		return 0;
 	return namespace_make(row->type, is_time ? clock_offsets(r, row->namespace, offsets) : NULL,
 			      host ? -1 : r->ns_fds[row->user_ns], -1, &r->ns_fds[row->namespace], e);

@@ -30,7 +30,7 @@ static int process_check(const struct restore *r, const struct process_row *p, s
 {
 	const struct { const char *type; int64_t id; } in[] = {
 		{ "pid", p->pid_ns }, { "ipc", p->ipc_ns }, { "uts", p->uts_ns }, { "mnt", p->mount_ns },
-		{ "user", p->user_ns }, { "time", p->time_ns }, { "time", p->time_ns_for_children },
+		{ "cgroup", p->cgroup_ns }, { "user", p->user_ns }, { "time", p->time_ns }, { "time", p->time_ns_for_children },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(in); i++)
@@ -48,13 +48,14 @@ int namespaces_check(struct restore *r, struct err *e)
 
 	image_for_each(row, r->img, &namespace_table) {
 		bool pid = strcmp(row->type, "pid") == 0, user = strcmp(row->type, "user") == 0;
+		bool owned = !user && strcmp(row->type, "cgroup") != 0;
 
 		if (row->namespace != (int64_t)_i)
 			return err_set(e, -EBADMSG, "table namespace is not numbered from 0");
 		if (!namespace_flag(row->type))
 			return err_set(e, -EBADMSG, "namespace %ld has the unknown type %s", row->namespace, row->type);
 		if (!is_there(r, row->parent, row->type, pid || user ? row->namespace : 0) ||
-		    !is_there(r, row->user_ns, "user", user ? 0 : row->namespace) || (pid && !pid_ns_is_sane(r, row)))
+		    !is_there(r, row->user_ns, "user", owned ? row->namespace : 0) || (pid && !pid_ns_is_sane(r, row)))
 			return err_set(e, -EBADMSG, "table namespace: what is around namespace %ld, or owns it, makes no "
 				       "sense", row->namespace);
 	}

@@ -25,6 +25,7 @@ static const struct column process_columns[] = {
 	INT_COLUMN_OR_NULL(struct process_row, ipc_ns, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct process_row, uts_ns, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct process_row, mount_ns, 0, INT32_MAX),
+	INT_COLUMN_OR_NULL(struct process_row, cgroup_ns, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct process_row, time_ns, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct process_row, time_ns_for_children, 0, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct process_row, user_ns, 0, INT32_MAX),
@@ -155,7 +156,7 @@ static int process_save(struct save *s, struct live_process *p, struct err *e)
 {
 	struct process_row row = {
 		.process = p->pid, .ipc_ns = COLUMN_NULL, .uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL,
-		.time_ns = COLUMN_NULL, .time_ns_for_children = COLUMN_NULL,
+		.cgroup_ns = COLUMN_NULL, .time_ns = COLUMN_NULL, .time_ns_for_children = COLUMN_NULL,
 	};
 	int r;
 
@@ -169,7 +170,8 @@ static int process_save(struct save *s, struct live_process *p, struct err *e)
 	process_check_sharing(s, p);
 	if (!p->zombie) {
 		r = namespace_of(s, p, "ipc", &row.ipc_ns, e) ?: namespace_of(s, p, "uts", &row.uts_ns, e) ?:
-		    namespace_of(s, p, "mnt", &row.mount_ns, e) ?: namespace_of(s, p, "time", &row.time_ns, e) ?:
+		    namespace_of(s, p, "mnt", &row.mount_ns, e) ?: namespace_of(s, p, "cgroup", &row.cgroup_ns, e) ?:
+		    namespace_of(s, p, "time", &row.time_ns, e) ?:
 		    namespace_of(s, p, "time_for_children", &row.time_ns_for_children, e);
 		if (r == 0 && s->frozen)
 			r = subreaper_save(p, &row, e);

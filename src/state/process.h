@@ -12,7 +12,7 @@ struct process_row {
 	int64_t pgrp, session;	/* keys of their leading processes */
 	int64_t pid_ns;		/* namespace id; COLUMN_NULL: cpt's own */
 	/* The same; COLUMN_NULL of a zombie too, which has none any more. */
-	int64_t ipc_ns, uts_ns, mount_ns, time_ns;
+	int64_t ipc_ns, uts_ns, mount_ns, cgroup_ns, time_ns;
 	int64_t time_ns_for_children;	/* other than time_ns only after unshare(CLONE_NEWTIME) */
 	int64_t user_ns;	/* of all its threads */
 	char *cgroup;		/* path below the container's cgroup, "" for itself */

@@ -77,8 +77,8 @@ static int place_leader(struct process_plan *plan, const struct leader_row *lead
 	struct process_row *row = &plan->stand_ins[leader - rows];
 	const struct process_row none = {
 		.process = COLUMN_NULL, .pid_ns = COLUMN_NULL, .ipc_ns = COLUMN_NULL, .uts_ns = COLUMN_NULL,
-		.mount_ns = COLUMN_NULL, .time_ns = COLUMN_NULL, .time_ns_for_children = COLUMN_NULL,
-		.user_ns = COLUMN_NULL, .cgroup = (char *)"",
+		.mount_ns = COLUMN_NULL, .cgroup_ns = COLUMN_NULL, .time_ns = COLUMN_NULL,
+		.time_ns_for_children = COLUMN_NULL, .user_ns = COLUMN_NULL, .cgroup = rows_of(plan)->cgroup,
 	};
 
 	parent = parent ?: &none;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include "host/cgroup_tree.h"
 #include "host/pagemap.h"
 #include "state/namespace.h"
 #include "state/shmem.h"
@@ -19,6 +20,7 @@
 
 static const struct column shmem_columns[] = {
 	INT_COLUMN(struct shmem_row, shmem, 0, INT32_MAX),
+	TEXT_COLUMN(struct shmem_row, cgroup, 4095),
 	TEXT_COLUMN(struct shmem_row, kind, 8),
 	INT_COLUMN_OR_NULL(struct shmem_row, ipc_ns, 0, INT32_MAX),
 	INT_COLUMN(struct shmem_row, inode, 0, INT64_MAX),
@@ -59,7 +61,8 @@ static char *memfd_name(struct save *s, const char *link)
 }
 
 /* SysV segments of different ipc namespaces may have one number, everything else is numbered apart. */
-static struct shmem_row *row_get(struct save *s, const char *kind, int64_t ipc_ns, int64_t inode, bool *ret_new)
+static struct shmem_row *row_get(struct save *s, const struct live_process *p, const char *kind, int64_t ipc_ns,
+				 int64_t inode, bool *ret_new)
 {
 	struct shmem_row *row;
 	size_t nr;
@@ -72,7 +75,7 @@ static struct shmem_row *row_get(struct save *s, const char *kind, int64_t ipc_n
 	image_rows(s->img, &shmem_table, &nr);
 	row = image_add(s->img, &shmem_table);
 	*row = (struct shmem_row){
-		.shmem = (int64_t)nr, .kind = image_strdup(s->img, kind), .ipc_ns = ipc_ns, .inode = inode,
+		.shmem = (int64_t)nr, .cgroup = image_strdup(s->img, p ? p->cgroup : ""), .kind = image_strdup(s->img, kind), .ipc_ns = ipc_ns, .inode = inode,
 	};
 	return row;
 }
@@ -90,7 +93,7 @@ int shmem_save_object(struct save *s, const struct shmem_object *o, int64_t *ret
 	r = is_sysv ? namespace_of(s, o->process, "ipc", &ipc_ns, e) : 0;
 	if (r < 0)
 		return r;
-	row = row_get(s, o->kind, ipc_ns, (int64_t)o->ino, &is_new);
+	row = row_get(s, o->process, o->kind, ipc_ns, (int64_t)o->ino, &is_new);
 	row->size = st.st_size;
 	*ret = row->shmem;
 	if (!is_new || is_sysv || strcmp(o->kind, "file") == 0)
@@ -142,7 +145,7 @@ int shmem_save_sysv(struct save *s, struct live_process *p, int shmid, int64_t s
 
 	if (r < 0)
 		return r;
-	row = row_get(s, "sysv", ipc_ns, shmid, &is_new);
+	row = row_get(s, p, "sysv", ipc_ns, shmid, &is_new);
 	row->size = size;
 	*ret = row->shmem;
 	return 0;
@@ -183,11 +186,14 @@ static int shmem_check(struct restore *r, struct err *e)
 
 int shmem_restore_runs(struct restore *r, int64_t shmem, void *mapping, struct err *e)
 {
-	_cleanup_fd_ int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	_cleanup_fd_ int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), cgroup = -1;
 	_cleanup_free_ struct pagemap_swap_run *runs = NULL;
+	const struct shmem_row *object = shmem_find(r->img, shmem);
 	const struct shmem_run_row *row;
 	size_t nr = 0, cap = 0;
 
+	if (!object)
+		return err_set(e, -EBADMSG, "there is no shared memory object %ld", shmem);
 	if (pagemap < 0)
 		return err_sys(e, "open /proc/self/pagemap");
 	image_for_each(row, r->img, &shmem_run_table) {
@@ -201,7 +207,10 @@ int shmem_restore_runs(struct restore *r, int64_t shmem, void *mapping, struct e
 		if (row->shmem == shmem && !(row->flags & PM_SWAP_RUN_ZERO))
 			runs_append(&runs, &nr, &cap, &run);
 	}
-	return pagemap_set(pagemap, r->cgroup_fd, runs, nr, e);
+	if (nr == 0)
+		return 0;
+	cgroup = cgroup_open_below(r->cgroup_fd, object->cgroup, e);
+	return cgroup < 0 ? cgroup : pagemap_set(pagemap, cgroup, runs, nr, e);
 }
 
 static bool is_noreserve(const struct image *img, int64_t shmem)

@@ -9,6 +9,7 @@
 
 struct shmem_row {
 	int64_t shmem;		/* dense from 0 */
+	char *cgroup;		/* charged for it: of a process that has it; "": the container's own */
 	char *kind;		/* "anon", "memfd", "sysv"; "file": contents of one, see deleted_file.h */
 	int64_t ipc_ns;		/* sysv: its namespace; COLUMN_NULL: the host's */
 	int64_t inode;		/* sysv: its shmid */

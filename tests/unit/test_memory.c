@@ -195,7 +195,7 @@ static void stop_programs(struct live *l, struct live_process *p, const pid_t pi
 
 	for (size_t i = 0; i < NR; i++) {
 		p[i] = (struct live_process){ .pid = pids[i], .proc_fd = proc_of(pids[i]), .index = i, .mm_owner = i,
-					      .pidfd = pidfd_open(pids[i], 0), .comm = "program",
+					      .pidfd = pidfd_open(pids[i], 0), .comm = "program", .cgroup = (char *)"",
 					      .threads = xcalloc(1, sizeof(struct live_thread)), .nr_threads = 1 };
 		p[i].threads->tid = pids[i];
 		must(tracee_seize(&p[i].threads->tracee, pids[i], &e), &e);

@@ -199,7 +199,7 @@ static void read_program(struct live *l, struct save *s, struct live_process *p,
 	struct err e = ERR_INIT;
 
 	*p = (struct live_process){ .pid = pid, .proc_fd = proc_of(pid), .pidfd = pidfd_open(pid, 0), .threads = thread,
-				    .nr_threads = 1, .comm = "program" };
+				    .nr_threads = 1, .comm = "program", .cgroup = xstrdup("") };
 	thread->tid = pid;
 	*l = (struct live){ .processes = p, .nr_processes = 1, .cgroup_fd = -1, .frozen = true };
 	*s = (struct save){ .live = l, .frozen = true, .img = image_new(tables, ARRAY_SIZE(tables)) };

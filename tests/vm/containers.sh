@@ -14,7 +14,7 @@ suite=containers
 end() {	# cgroup: its tasks, its volume, itself
 	[ -d "$groups/$1" ] || return 0
 	kill_all "$1"
-	$cpt unpin "$1" && rmdir "$groups/$1"
+	$cpt unpin "$1" && find "$groups/$1" -depth -type d -exec rmdir {} +
 }
 
 # What a failed test left is not to fail those after it.
@@ -163,6 +163,100 @@ under_pressure() {
 	end mix && $cpt rm "$id"
 }
 
+# ---- cgroups below the container's ---------------------------------------------
+
+below() { (cd "$groups/$1" && find . -mindepth 1 -type d | sort | tr '\n' ' '); }
+boxes='./.hidden ./a ./a/b ./a/c ./empty ./empty/deep ./main '
+box=		# a snapshot of them
+taken_with_boxes() {
+	start cgroup_tree boxes && [ "$(below boxes)" = "$boxes" ] || return 1
+	echo 7 >$groups/boxes/cgroup.max.depth
+	box=$($cpt snapshot --kill boxes) || return 1
+	[ -z "$(below boxes)" ] || { echo "--kill left $(below boxes)"; return 1; }
+	$cpt unpin boxes && rmdir $groups/boxes
+}
+# Made by cpt, it has the settings it had; one that is there keeps its own, but not what is below it.
+boxes_elsewhere() {
+	forget
+	$cpt restore --cgroup crate/boxes "$box" || return 1
+	[ "$(below crate/boxes)" = "$boxes" ] && [ "$(cat $groups/crate/boxes/a/b/cgroup.procs | wc -l)" = 1 ] &&
+		[ "$(cat $groups/crate/boxes/empty/cgroup.max.depth)" = 3 ] &&
+		[ "$(cat $groups/crate/boxes/cgroup.max.depth)" = 7 ] || return 1
+	kill_all crate/boxes
+	$cpt unpin crate/boxes
+	mkdir $groups/crate/boxes/stale
+	echo 9 >$groups/crate/boxes/cgroup.max.depth
+	$cpt restore --cgroup crate/boxes "$box" || return 1
+	[ "$(below crate/boxes)" = "$boxes" ] && [ "$(cat $groups/crate/boxes/cgroup.max.depth)" = 9 ] || return 1
+	kill_all crate/boxes
+	$cpt unpin crate/boxes && find $groups/crate -depth -type d -exec rmdir {} +
+}
+forged_box() {	# table, assignment, what the error says
+	local status=0 before
+	sqlite3 $catalog ".backup $work/honest.db"
+	sqlite3 $catalog "UPDATE $1 SET $2 AND snapshot_id = '$box'" || return 1
+	before=$(find $groups -type d)
+	refuses "$3" $cpt restore "$box" || status=1
+	refuses "$3" $cpt restore --dry-run "$box" || [ "$4" = late ] || status=1
+	sqlite3 $catalog ".restore $work/honest.db"
+	[ "$(find $groups -type d)" = "$before" ] || { echo "it left cgroups: $(find $groups -type d)"; status=1; }
+	return $status
+}
+forged_boxes() {
+	forged_box cgroup "cgroup = '../out' WHERE cgroup = 'empty/deep'" 'table cgroup: "../out"' early &&
+		forged_box cgroup "cgroup = '/out' WHERE cgroup = 'empty/deep'" 'table cgroup: "/out"' early &&
+		forged_box cgroup_setting "file = '../cgroup.max.depth' WHERE cgroup = 'empty' AND file = 'cgroup.max.depth'" \
+			'table cgroup_setting: "../cgroup.max.depth"' early &&
+		forged_box process "cgroup = '..' WHERE cgroup = 'a/b'" 'cgroup ".."' early
+}
+# When all tasks are there: undone as a whole.
+late_failure() {
+	forged_box cgroup_setting "value = 'deep' WHERE cgroup = 'empty' AND file = 'cgroup.max.depth'" 'cgroup.max.depth' late
+}
+
+frozen() { [[ $(cat "$groups/$1/cgroup.events") == *"frozen $2"* ]]; }
+freeze() {	# cgroup
+	echo 1 >"$groups/$1/cgroup.freeze"
+	for _ in $(seq 100); do
+		frozen "$1" 1 && return
+		nap 0.05
+	done
+	echo "$1 does not freeze"
+	return 1
+}
+frozen_container() {
+	local id id2
+	start memory_writer ice && freeze ice || return 1
+	id=$($cpt snapshot ice) && frozen ice 1 && id2=$($cpt snapshot --kill ice) && $cpt unpin ice || return 1
+	rmdir $groups/ice
+	forget
+	touch $work/run/go
+	$cpt restore "$id2" && frozen ice 1 && nap 1 && [ ! -e $work/run/found.ice ] || return 1
+	refuses "is frozen" $cpt restore --cgroup ice/below "$id" || return 1
+	echo 0 >$groups/ice/cgroup.freeze
+	found ice 0 && end ice && $cpt rm "$id" "$id2"
+}
+# cpt ends in the moment in which its tasks are stopped by ptrace alone.
+killed_beside_ice() {
+	local pid state
+	start memory_writer ice && freeze ice && $cpt pin ice || return 1
+	for _ in $(seq 20); do
+		$cpt snapshot ice >/dev/null &
+		pid=$!
+		while read -r state <$groups/ice/cgroup.freeze && [ "$state" = 1 ] && kill -0 $pid; do :; done
+		kill -KILL $pid
+		wait $pid && continue
+		for _ in $(seq 100); do
+			frozen ice 1 && break
+			nap 0.05
+		done
+		frozen ice 1 && echo 0 >$groups/ice/cgroup.freeze && end ice
+		return
+	done
+	echo "cpt was never met when it had thawed the cgroup"
+	return 1
+}
+
 # ---- a shell -----------------------------------------------------------------
 
 # Forks all the time; nothing is lost in its pipes, nothing comes twice.
@@ -245,6 +339,13 @@ ok "a forged file system is refused" forged mount "type = 'nfs', source = 'serve
 ok "a forged parent is refused" forged process "parent = process" process
 ok "a forged namespace is refused" forged process "mount_ns = 60000" "mnt namespace 60000"
 ok "a forged place of memory is refused" forged swap_run "slot = 1 << 40" run
+ok "cgroups below a container's end with it" taken_with_boxes
+ok "they are restored under another name, in a new cgroup and in one that is there" boxes_elsewhere
+ok "forged cgroups and settings are refused" forged_boxes
+ok "a restore that fails at the end leaves no cgroup" late_failure
+ok "their snapshot goes" $cpt rm "${box:-}"
+ok "a frozen container is restored frozen" frozen_container
+ok "a frozen container is frozen when cpt is killed" killed_beside_ice
 ok "the last snapshot goes" $cpt rm "${ids[5]:-}"
 ok "nothing is left of all this" as_before
 ok "a shell pipeline goes on where it was, three times" pipeline
