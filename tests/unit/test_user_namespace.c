@@ -178,7 +178,7 @@ static void test_births(void **state)
 		*(struct process_row *)image_add(img, &process_table) = (struct process_row){
 			.process = p, .parent = p > 1 ? p - 1 : COLUMN_NULL, .pgrp = 1, .session = 1,
 			.pid_ns = p > 1 ? pid_ns : COLUMN_NULL, .user_ns = p > 1 ? user : COLUMN_NULL, .ipc_ns = COLUMN_NULL,
-			.uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL, .time_ns = COLUMN_NULL,
+			.uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL, .cgroup_ns = COLUMN_NULL, .time_ns = COLUMN_NULL,
 			.time_ns_for_children = COLUMN_NULL, .cgroup = (char *)"",
 			.comm = (char *)"x",
 		};
