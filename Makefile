@@ -51,7 +51,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(library_objects) Makefile
 	@echo '  TEST    $<'
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(ALL_CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(library_objects) $(LDLIBS) -lcmocka
 
-$(BUILD)/live/%: tests/live/%.c tests/live/live.h $(BUILD)/live/live.o Makefile
+$(BUILD)/live/%: tests/live/%.c $(wildcard tests/live/*.h) $(BUILD)/live/live.o Makefile
 	@mkdir -p $(@D)
 	@echo '  LIVE    $<'
 	$(Q)$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -pthread -o $@ $< $(BUILD)/live/live.o -lm
