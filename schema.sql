@@ -268,6 +268,8 @@ CREATE TABLE thread (
 	thread INTEGER NOT NULL,
 	process INTEGER NOT NULL,
 	comm TEXT NOT NULL,
+	files INTEGER,			-- the first thread that has its descriptor table; NULL: of a zombie
+	fs INTEGER,			-- the first thread that has its working directory, root and umask; NULL: of a zombie
 	PRIMARY KEY (snapshot_id, thread)
 ) STRICT, WITHOUT ROWID;
 
@@ -436,12 +438,12 @@ CREATE TABLE thread_area (
 -- Working directory, root, umask.
 CREATE TABLE fs (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
-	process INTEGER NOT NULL,
+	fs INTEGER NOT NULL,		-- thread.fs
 	cwd TEXT NOT NULL,
 	root TEXT NOT NULL,
 	umask INTEGER NOT NULL,
 	cwd_deleted INTEGER,		-- deleted_file.deleted_file: it was removed; NULL: it was there
-	PRIMARY KEY (snapshot_id, process)
+	PRIMARY KEY (snapshot_id, fs)
 ) STRICT, WITHOUT ROWID;
 
 -- ---- System V IPC -----------------------------------------------------------
@@ -651,7 +653,7 @@ CREATE TABLE file (
 -- Descriptors.
 CREATE TABLE fd (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
-	files INTEGER NOT NULL,		-- process whose table it is in
+	files INTEGER NOT NULL,		-- thread.files: whose table it is in
 	fd INTEGER NOT NULL,
 	file INTEGER NOT NULL,		-- file.file
 	cloexec INTEGER NOT NULL,	-- 1: closed by exec
@@ -1222,12 +1224,14 @@ SELECT parent AS snapshot_id, 'snapshot' AS kind, id AS dependent FROM snapshot 
 UNION ALL
 SELECT parent_snapshot, 'container', cgroup FROM pin WHERE parent_snapshot IS NOT NULL;
 
--- Every descriptor of every process and what it refers to.
+-- Every descriptor of every process (and of threads that have tables of their own) and what it refers to.
 CREATE VIEW open_file AS
-SELECT p.snapshot_id, p.process, p.comm, d.fd, f.kind, coalesce(r.path, c.path, v.path, h.path, m.name, '') AS what, f.pos,
+SELECT p.snapshot_id, p.process, t.comm, d.fd, f.kind, coalesce(r.path, c.path, v.path, h.path, m.name, '') AS what, f.pos,
 	f.file
 FROM process p
-JOIN fd d ON d.snapshot_id = p.snapshot_id AND d.files = p.process
+JOIN thread t ON t.snapshot_id = p.snapshot_id AND t.process = p.process
+	AND (t.thread = p.process OR (t.files = t.thread AND t.files <> p.process))
+JOIN fd d ON d.snapshot_id = p.snapshot_id AND d.files = t.files
 JOIN file f ON f.snapshot_id = p.snapshot_id AND f.file = d.file
 LEFT JOIN regular r ON r.snapshot_id = p.snapshot_id AND r.file = f.file
 LEFT JOIN directory c ON c.snapshot_id = p.snapshot_id AND c.file = f.file

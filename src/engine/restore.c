@@ -31,8 +31,8 @@ static void add_threads(struct restore *r, struct new_process *p)
 		array_grow(p->threads, p->nr_threads, cap);
 		p->threads[p->nr_threads++].row = row;
 		if (row->thread == p->row->process && p->nr_threads > 1) {
-			p->threads[p->nr_threads - 1].row = p->threads[0].row;
-			p->threads[0].row = row;
+			memmove(&p->threads[1], &p->threads[0], (p->nr_threads - 1) * sizeof(*p->threads));
+			p->threads[0] = (struct new_thread){ .row = row };
 		}
 	}
 }
@@ -139,19 +139,35 @@ static int make_process(struct restore *r, struct new_process *p, struct err *e)
 	return remote_run(p->remote, &p->threads[0].tracee, b, e) ?: process_restore_threads(r, p, e);
 }
 
+/* What a thread does not have from its process. */
+static int make_apart(struct restore *r, struct new_process *p, struct new_thread *t, struct err *e)
+{
+	_cleanup_batch_ struct batch *b = NULL;
+
+	if (t->row->files != t->row->thread && t->row->fs != t->row->thread)
+		return 0;
+	b = batch_new();
+	for (size_t i = 0; kinds[i]; i++) {
+		int ret = kinds[i]->restore_apart ? kinds[i]->restore_apart(r, p, t, b, e) : 0;
+
+		if (ret < 0)
+			return err_in(e, "%s", kinds[i]->name);
+	}
+	return remote_run(p->remote, &t->tracee, b, e);
+}
+
 static int make_thread(struct restore *r, struct new_process *p, struct new_thread *t, struct err *e)
 {
 	_cleanup_batch_ struct batch *b = batch_new();
 
-	/* The last calls of the leader: it may soon have no right to pidfds any more. */
-	if (t == &p->threads[0])
-		batch_call(b, "close the pidfd of cpt", SYS_close, ARG(p->cpt_pidfd));
 	for (size_t i = 0; kinds[i]; i++) {
 		int ret = kinds[i]->restore_thread ? kinds[i]->restore_thread(r, p, t, b, e) : 0;
 
 		if (ret < 0)
 			return err_in(e, "%s", kinds[i]->name);
 	}
+	if (thread_is_last_with_files(r, p, t))
+		batch_call(b, "close the pidfd of cpt", SYS_close, ARG(p->cpt_pidfd));
 	return remote_run(p->remote, &t->tracee, b, e);
 }
 
@@ -160,9 +176,13 @@ static int make_tasks(struct restore *r, struct err *e)
 	int ret;
 
 	for (size_t i = 0; i < r->nr_processes; i++) {
-		ret = make_process(r, &r->processes[i], e);
+		struct new_process *p = &r->processes[i];
+
+		ret = make_process(r, p, e);
+		for (size_t j = 1; ret == 0 && j < p->nr_threads; j++)
+			ret = make_apart(r, p, &p->threads[j], e);
 		if (ret < 0)
-			return in_process(&r->processes[i], e);
+			return in_process(p, e);
 	}
 	ret = leaders_leave(r, e);
 	for (size_t i = 0; ret == 0 && i < r->nr_processes; i++) {

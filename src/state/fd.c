@@ -2,7 +2,7 @@
 /*
  * Descriptors: which number in which table refers to which open file, and
  * whether it is closed by exec. Table `fd`. A table that is shared (threads,
- * CLONE_FILES) is kept once, under the first process that has it.
+ * CLONE_FILES) is kept once, under the first thread that has it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -22,16 +22,25 @@ static const struct column fd_columns[] = {
 };
 const struct table fd_table = TABLE("fd", struct fd_row, fd_columns);
 
-static int fd_save(struct save *s, struct live_process *p, struct err *e)
+static void table_save(struct save *s, const struct live_process *p)
 {
-	(void)e;
-	if (p->zombie || p->files_owner != p->index)
-		return 0;
 	for (size_t i = 0; i < p->nr_fds; i++) {
 		struct fd_row *row = image_add(s->img, &fd_table);
 
 		*row = (struct fd_row){ p->pid, p->fds[i].fd, p->fds[i].file->id, p->fds[i].cloexec };
 	}
+}
+
+static int fd_save(struct save *s, struct live_process *p, struct err *e)
+{
+	(void)e;
+	if (p->zombie)
+		return 0;
+	if (p->files_owner == p->index)
+		table_save(s, p);
+	for (size_t i = 1; i < p->nr_threads; i++)
+		if (p->threads[i].apart)
+			table_save(s, p->threads[i].apart);
 	return 0;
 }
 
@@ -61,17 +70,19 @@ const struct fd_row **fd_rows_of(const struct image *img, int64_t files, size_t 
 
 static int fd_check(struct restore *r, struct err *e)
 {
+	const struct thread_row *t;
 	const struct fd_row *row;
 	size_t nr_files;
 
 	image_rows(r->img, &file_table, &nr_files);
 	image_for_each(row, r->img, &fd_table) {
 		if (row->file >= (int64_t)nr_files)
-			return err_set(e, -EBADMSG, "descriptor %ld of process %ld refers to file %ld, which is not in "
+			return err_set(e, -EBADMSG, "descriptor %ld of thread %ld refers to file %ld, which is not in "
 				       "table file", row->fd, row->files, row->file);
-		if (!image_find(r->img, &process_table, offsetof(struct process_row, process), row->files))
-			return err_set(e, -EBADMSG, "descriptor %ld belongs to process %ld, which is not in table "
-				       "process", row->fd, row->files);
+		t = thread_row_of(r->img, row->files);
+		if (!t || t->files != t->thread)
+			return err_set(e, -EBADMSG, "descriptor %ld is in the table of thread %ld, which has none",
+				       row->fd, row->files);
 	}
 	return files_check(r, e);
 }
@@ -131,10 +142,11 @@ static int fd_raise_limit(const struct new_process *p, struct err *e)
 	return prlimit(p->pid, RLIMIT_NOFILE, &limit, NULL) < 0 ? err_sys(e, "make room for descriptors") : 0;
 }
 
-static int fd_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+/* In the thread @files, with nothing but cpt_pidfd in its table. */
+static int table_restore(struct restore *r, struct new_process *p, int64_t files, struct batch *b, struct err *e)
 {
 	size_t nr;
-	_cleanup_free_ const struct fd_row **rows = fd_rows_of(r->img, p->row->process, &nr);
+	_cleanup_free_ const struct fd_row **rows = fd_rows_of(r->img, files, &nr);
 	_cleanup_free_ int64_t *first = NULL;
 
 	if (!nr)
@@ -144,7 +156,7 @@ static int fd_restore(struct restore *r, struct new_process *p, struct batch *b,
 	for (size_t i = 1; i < nr; i++)
 		if (rows[i]->fd == rows[i - 1]->fd)
 			return err_set(e, -EBADMSG, "descriptor %ld of process %ld is twice in table fd", rows[i]->fd,
-				       p->row->process);
+				       files);
 	assert(rows[nr - 1]->fd < p->cpt_pidfd);	/* process_tree.c parks it above them */
 	if (fd_raise_limit(p, e) < 0)
 		return e->code;
@@ -153,11 +165,31 @@ static int fd_restore(struct restore *r, struct new_process *p, struct batch *b,
 	return 0;
 }
 
+static int fd_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	const struct thread_row *leader = p->threads[0].row;
+
+	return leader->files == leader->thread ? table_restore(r, p, leader->files, b, e) : 0;
+}
+
+/* It was made with a copy of a table that is there already. */
+static int fd_restore_apart(struct restore *r, struct new_process *p, struct new_thread *t, struct batch *b,
+			    struct err *e)
+{
+	if (t->row->files != t->row->thread)
+		return 0;
+	batch_call(b, "close_range: what is its process's", SYS_close_range, ARG(0), ARG(p->cpt_pidfd - 1), ARG(0));
+	batch_call(b, "close_range: what is its process's", SYS_close_range, ARG(p->cpt_pidfd + 1), ARG(UINT32_MAX),
+		   ARG(0));
+	return table_restore(r, p, t->row->files, b, e);
+}
+
 const struct kind fd_kind = {
 	.name = "fd",
 	.tables = (const struct table *const[]){ &file_table, &fd_table, &bytes_table, NULL },
 	.save_process = fd_save,
 	.check = fd_check,
 	.restore_process = fd_restore,
+	.restore_apart = fd_restore_apart,
 	.finish = files_finish,
 };

@@ -21,7 +21,7 @@ struct file_row {
 extern const struct table file_table, fd_table;
 
 struct fd_row {
-	int64_t files;		/* descriptor table: pid of the first process that has it */
+	int64_t files;		/* descriptor table: tid of the first thread that has it */
 	int64_t fd;
 	int64_t file;
 	int64_t cloexec;

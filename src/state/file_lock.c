@@ -176,15 +176,23 @@ static void lock_save(struct save *s, struct live_process *p, const struct open_
 	};
 }
 
-static int file_lock_save(struct save *s, struct live_process *p, struct err *e)
+static void locks_save(struct save *s, struct live_process *p)
 {
-	(void)e;
 	for (size_t i = 0; i < p->nr_fds; i++) {
 		const char *at = p->fds[i].locks, *line;
 
 		while ((line = next_lock(&at)))
 			lock_save(s, p, p->fds[i].file, line);
 	}
+}
+
+static int file_lock_save(struct save *s, struct live_process *p, struct err *e)
+{
+	(void)e;
+	locks_save(s, p);
+	for (size_t i = 1; i < p->nr_threads; i++)
+		if (p->threads[i].apart)
+			locks_save(s, p->threads[i].apart);
 	return 0;
 }
 
@@ -221,9 +229,15 @@ static void refuse_hidden(struct save *s, const char *line, const struct lock_in
 	if (!lock->kind || strcmp(lock->kind, "posix") == 0 || !is_mapped(s->live, lock->dev, lock->ino) ||
 	    (!p && lock->pid != -1))
 		return;
-	for (size_t i = 0; i < s->live->nr_processes; i++)
-		if (process_holds(&s->live->processes[i], lock))
+	for (size_t i = 0; i < s->live->nr_processes; i++) {
+		const struct live_process *q = &s->live->processes[i];
+
+		if (process_holds(q, lock))
 			return;
+		for (size_t j = 1; j < q->nr_threads; j++)
+			if (q->threads[j].apart && process_holds(q->threads[j].apart, lock))
+				return;
+	}
 	save_refuse(s, p, "a lock of a file that it maps", "keep the file open while it is locked",
 		    "no descriptor holds the lock (%.*s), so it seems to be held by the mapping", len, line);
 }
@@ -334,13 +348,13 @@ static void lock_take(struct restore *r, const struct file_lock_row *row, struct
 			   ARG_AT(batch_data(b, &range, sizeof(range))));
 }
 
-static int file_lock_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+static int locks_restore(struct restore *r, int64_t files, struct batch *b, struct err *e)
 {
 	const struct file_lock_row *row;
 	int ret;
 
 	image_for_each(row, r->img, &file_lock_table) {
-		if (row->process != p->row->process)
+		if (row->process != files)
 			continue;
 		ret = lock_try(r, row, e);
 		if (ret < 0)
@@ -350,6 +364,18 @@ static int file_lock_restore(struct restore *r, struct new_process *p, struct ba
 	return 0;
 }
 
+static int file_lock_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
+{
+	return locks_restore(r, p->row->process, b, e);
+}
+
+static int file_lock_restore_apart(struct restore *r, struct new_process *p, struct new_thread *t, struct batch *b,
+				   struct err *e)
+{
+	(void)p;
+	return locks_restore(r, t->row->thread, b, e);
+}
+
 const struct kind file_lock_kind = {
 	.name = "file_lock",
 	.tables = (const struct table *const[]){ &file_lock_table, NULL },
@@ -357,4 +383,5 @@ const struct kind file_lock_kind = {
 	.save_process = file_lock_save,
 	.check = file_lock_check,
 	.restore_process = file_lock_restore,
+	.restore_apart = file_lock_restore_apart,
 };

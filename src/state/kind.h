@@ -97,6 +97,10 @@ struct kind {
 	int (*restore_place)(struct restore *r, struct new_process *p, struct batch *b, struct err *e);
 	/* In each process, in the order of kinds.c. */
 	int (*restore_process)(struct restore *r, struct new_process *p, struct batch *b, struct err *e);
+	/* In each thread but the leader that is the first to have its descriptor table or its fs, when all of its
+	 * process are there. */
+	int (*restore_apart)(struct restore *r, struct new_process *p, struct new_thread *t, struct batch *b,
+			     struct err *e);
 	/* In each thread, the leader included, after restore_process and after all threads exist. */
 	int (*restore_thread)(struct restore *r, struct new_process *p, struct new_thread *t,
 			      struct batch *b, struct err *e);

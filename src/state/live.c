@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reads a container from /proc: which processes and threads its cgroup holds,
- * and what they share. live_maps.c and live_files.c read mappings and open
- * files.
+ * and what they share (live_sharing.c). live_maps.c and live_files.c read
+ * mappings and open files.
  *
  * Stopping it uses ptrace alone, not the cgroup freezer: when cpt dies the
  * kernel detaches all tracees and the container goes on, whereas a frozen
@@ -11,8 +11,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
-#include <search.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/ptrace.h>
@@ -77,6 +75,11 @@ void live_process_clear(struct live_process *p)
 	}
 	for (size_t i = 0; i < p->nr_fds; i++)
 		free(p->fds[i].locks);
+	for (size_t i = 0; i < p->nr_threads; i++)
+		if (p->threads[i].apart) {
+			live_process_clear(p->threads[i].apart);
+			free(p->threads[i].apart);
+		}
 	free(p->vmas);
 	free(p->fds);
 	free(p->threads);
@@ -86,7 +89,7 @@ void live_process_clear(struct live_process *p)
 	close_fd(&p->pidfd);
 }
 
-static int process_read_status(struct live_process *p)
+int live_process_read_status(struct live_process *p)
 {
 	const char *name;
 	int r;
@@ -113,7 +116,7 @@ int live_process_open(struct live_process *p, pid_t pid, const char *cgroup, str
 	p->proc_fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	if (p->proc_fd < 0)
 		return errno == ENOENT ? -ESRCH : err_sys(e, "open %s", path);
-	r = process_read_status(p);
+	r = live_process_read_status(p);
 	if (r < 0) {
 		live_process_clear(p);
 		return r == -ESRCH || r == -ENOENT ? -ESRCH : err_ret(e, r, "read %s/status", path);
@@ -300,55 +303,21 @@ static void live_sort(struct live *l)
 		sorted[i].index = i;
 }
 
-/* ---- what they share -------------------------------------------------- */
-
-static _Thread_local int share_type;	/* tsearch() has no context argument */
-
-static int share_compare(const void *a, const void *b)
-{
-	const struct live_process *p = a, *q = b;
-
-	return live_kcmp(p->pid, q->pid, share_type, 0, 0);
-}
-
-static void keep_node(void *node)
-{
-	(void)node;
-}
-
-static void live_find_shared(struct live *l, int type, size_t owner_offset)
-{
-	void *tree = NULL;
-
-	share_type = type;
-	for (size_t i = 0; i < l->nr_processes; i++) {
-		struct live_process *p = &l->processes[i], **first;
-
-		*(size_t *)((char *)p + owner_offset) = i;
-		if (p->zombie)
-			continue;
-		first = tsearch(p, &tree, share_compare);
-		if (first)
-			*(size_t *)((char *)p + owner_offset) = (*first)->index;
-	}
-	tdestroy(tree, keep_node);
-}
-
 /* ---- entry points ----------------------------------------------------- */
 
 static int live_read_objects(struct live *l, struct err *e)
 {
 	int r;
 
-	live_find_shared(l, KCMP_VM, offsetof(struct live_process, mm_owner));
-	live_find_shared(l, KCMP_FILES, offsetof(struct live_process, files_owner));
-	live_find_shared(l, KCMP_FS, offsetof(struct live_process, fs_owner));
+	r = live_find_shared(l, e);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < l->nr_processes; i++) {
 		struct live_process *p = &l->processes[i];
 
 		if (p->zombie)
 			continue;
-		r = process_read_status(p);
+		r = live_process_read_status(p);
 		if (r == 0)
 			r = live_read_vmas(p, e);
 		if (r == -ESRCH && !l->frozen)

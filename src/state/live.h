@@ -51,6 +51,11 @@ struct live_vma {
 struct live_thread {
 	pid_t tid;			/* in cpt's pid namespace */
 	struct tracee tracee;		/* once frozen */
+	/* Sharing found by kcmp: the first thread that has the same descriptor table, fs (cwd, root, umask); or itself. */
+	pid_t files, fs;
+	/* Of a thread that has a table which its leader has not, and is the first: it, looked at as a process with
+	 * its tid; else NULL. Without threads and mappings. */
+	struct live_process *apart;
 };
 
 struct live_process {
@@ -67,9 +72,9 @@ struct live_process {
 	size_t nr_vmas, cap_vmas;
 	struct live_fd *fds;
 	size_t nr_fds, cap_fds;
-	/* Sharing found by kcmp: index of the first process that shares this one's address space,
-	 * descriptor table, fs (cwd, root, umask), or its own index. */
-	size_t mm_owner, files_owner, fs_owner;
+	/* Sharing found by kcmp: index of the first process that shares this one's address space, of the one whose
+	 * thread is the first to have its leader's descriptor table; or its own index. */
+	size_t mm_owner, files_owner;
 	size_t index;
 	struct remote *remote;		/* once frozen, made by the engine; NULL for a zombie */
 };
@@ -95,6 +100,8 @@ char *live_cgroup_of(const struct live *l, pid_t pid);
 /* Was a cgroup of it frozen when it was found, @dirfd? While it is stopped none is, see live_frozen.c. */
 bool live_was_frozen(const struct live *l, int dirfd);
 struct live_process *live_find(struct live *l, pid_t pid);
+/* The process that the thread belongs to, or NULL. */
+struct live_process *live_of_thread(struct live *l, pid_t tid);
 /* cpt's own descriptor of it, kept until live_free(). Negative errno on failure. */
 int open_file_get(struct open_file *f, struct err *e);
 /* The task that has it, and under which number: cpt itself if it is in flight. After open_file_get(); for kcmp(2). */

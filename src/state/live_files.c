@@ -147,9 +147,15 @@ int live_read_files(struct live *l, struct err *e)
 	void *tree = NULL;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < l->nr_processes; i++)
-		if (!l->processes[i].zombie && l->processes[i].files_owner == i)
-			r = process_read_fds(l, &l->processes[i], &tree, e);
+	for (size_t i = 0; r == 0 && i < l->nr_processes; i++) {
+		struct live_process *p = &l->processes[i];
+
+		if (!p->zombie && p->files_owner == i)
+			r = process_read_fds(l, p, &tree, e);
+		for (size_t j = 1; r == 0 && j < p->nr_threads; j++)
+			if (p->threads[j].apart)
+				r = process_read_fds(l, p->threads[j].apart, &tree, e);
+	}
 	tdestroy(tree, keep_node);
 	return r;
 }

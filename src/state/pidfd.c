@@ -313,12 +313,12 @@ static int pidfd_restore_thread(struct restore *r, struct new_process *p, struct
 	int64_t lowest = 0;
 	size_t nr;
 
-	if (t != &p->threads[0])
+	if (t->row->files != t->row->thread)
 		return 0;
 	image_for_each(row, r->img, &pidfd_table)
-		if (p == &r->processes[0] && comes_late(r, row) && put_pidfd(r, row, e) < 0)
+		if (p == &r->processes[0] && t == &p->threads[0] && comes_late(r, row) && put_pidfd(r, row, e) < 0)
 			return e->code;
-	fds = fd_rows_of(r->img, p->row->process, &nr);
+	fds = fd_rows_of(r->img, t->row->files, &nr);
 	for (size_t i = 0; i < nr && fds[i]->fd == lowest; i++)
 		lowest++;
 	image_for_each(row, r->img, &pidfd_table) {

@@ -40,6 +40,8 @@ static const struct column thread_columns[] = {
 	INT_COLUMN(struct thread_row, thread, 1, PID_HIGHEST),
 	INT_COLUMN(struct thread_row, process, 1, PID_HIGHEST),
 	TEXT_COLUMN(struct thread_row, comm, 15),
+	INT_COLUMN_OR_NULL(struct thread_row, files, 1, PID_HIGHEST),
+	INT_COLUMN_OR_NULL(struct thread_row, fs, 1, PID_HIGHEST),
 };
 const struct table thread_table = TABLE("thread", struct thread_row, thread_columns);
 
@@ -109,6 +111,62 @@ static int thread_save_ids(struct save *s, const struct live_process *p, pid_t t
 	return 0;
 }
 
+/* With whom a thread can't share what @first is the first to have: leaders do with leaders, others in their process. */
+static const struct live_process *shares_outside(struct save *s, const struct live_process *p, pid_t tid, pid_t first,
+						 pid_t leaders)
+{
+	const struct live_process *other = live_of_thread(s->live, first);
+
+	if (!other || first == tid || (tid == p->pid ? first == other->pid : other == p || first == leaders))
+		return NULL;
+	return other;
+}
+
+static void thread_check_sharing(struct save *s, const struct live_process *p, const struct live_thread *t)
+{
+	const struct live_thread *leader = &p->threads[0];
+	const struct live_process *files, *fs;
+
+	if (p->zombie || p->mm_owner != p->index)
+		return;
+	files = shares_outside(s, p, t->tid, t->files, leader->files);
+	fs = shares_outside(s, p, t->tid, t->fs, leader->fs);
+	if (files)
+		save_refuse(s, p, "a descriptor table", "share it by processes, or by threads of one process",
+			    "thread %d shares it with thread %d of process %d", t->tid, t->files, files->pid);
+	if (fs)
+		save_refuse(s, p, "a working directory", "share it by processes, or by threads of one process",
+			    "thread %d shares it with thread %d of process %d", t->tid, t->fs, fs->pid);
+}
+
+static int compare_threads(const void *a, const void *b)
+{
+	const struct thread_row *const *t = a, *const *u = b;
+
+	return ((*t)->thread > (*u)->thread) - ((*t)->thread < (*u)->thread);
+}
+
+/* When all threads have rows: can they be made? Asked of them in the order in which a restore will have them. */
+static void threads_check_makers(struct save *s, const struct live_process *p)
+{
+	_cleanup_free_ const struct thread_row **rows = NULL;
+	_cleanup_free_ size_t *maker = NULL;
+	const struct thread_row *row;
+	struct err why = ERR_INIT;
+	size_t nr = 0, cap = 0;
+
+	image_for_each(row, s->img, &thread_table) {
+		if (row->process != p->pid)
+			continue;
+		array_grow(rows, nr, cap);
+		rows[nr++] = row;
+	}
+	maker = xcalloc(nr + 1, sizeof(*maker));
+	qsort(rows + 1, nr - 1, sizeof(*rows), compare_threads);
+	if (thread_plan(rows, nr, maker, &why) < 0)
+		save_refuse(s, p, "its threads", why.advice, "%s", why.msg);
+}
+
 static int thread_save(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
 {
 	_cleanup_free_ char *comm = NULL;
@@ -122,21 +180,19 @@ static int thread_save(struct save *s, struct live_process *p, struct live_threa
 	row = image_add(s->img, &thread_table);
 	*row = (struct thread_row){
 		.thread = t->tid, .process = p->pid, .comm = image_strdup(s->img, comm),
+		.files = p->zombie ? COLUMN_NULL : t->files, .fs = p->zombie ? COLUMN_NULL : t->fs,
 	};
+	thread_check_sharing(s, p, t);
+	if (s->frozen && !p->zombie && t == &p->threads[p->nr_threads - 1])
+		threads_check_makers(s, p);
 	return thread_save_ids(s, p, t->tid, e);
 }
 
-static void process_check_sharing(struct save *s, struct live_process *p)
+static void process_check_memory(struct save *s, struct live_process *p)
 {
 	if (p->mm_owner != p->index)
 		save_refuse(s, p, "its address space", "take the snapshot when the vfork(2) is over",
 			    "it is shared with process %d", s->live->processes[p->mm_owner].pid);
-	if (p->files_owner != p->index && p->mm_owner == p->index)
-		save_refuse(s, p, "its descriptor table", "use fork without CLONE_FILES",
-			    "it is shared with process %d", s->live->processes[p->files_owner].pid);
-	if (p->fs_owner != p->index && p->mm_owner == p->index)
-		save_refuse(s, p, "its working directory", "use fork without CLONE_FS",
-			    "it is shared with process %d", s->live->processes[p->fs_owner].pid);
 }
 
 static int subreaper_save(struct live_process *p, struct process_row *row, struct err *e)
@@ -167,7 +223,7 @@ static int process_save(struct save *s, struct live_process *p, struct err *e)
 	row.parent = live_find(s->live, p->ppid) ? p->ppid : COLUMN_NULL;
 	row.cgroup = image_strdup(s->img, p->cgroup);
 	row.comm = image_strdup(s->img, p->comm);
-	process_check_sharing(s, p);
+	process_check_memory(s, p);
 	if (!p->zombie) {
 		r = namespace_of(s, p, "ipc", &row.ipc_ns, e) ?: namespace_of(s, p, "uts", &row.uts_ns, e) ?:
 		    namespace_of(s, p, "mnt", &row.mount_ns, e) ?: namespace_of(s, p, "cgroup", &row.cgroup_ns, e) ?:

@@ -25,6 +25,7 @@ struct thread_row {
 	int64_t thread;		/* key: its tid in cpt's pid namespace at snapshot time */
 	int64_t process;
 	char *comm;
+	int64_t files, fs;	/* the first thread that has its descriptor table, its fs; COLUMN_NULL of a zombie */
 };
 
 /* One row a thread and pid namespace level: level 0 is cpt's own, the highest is the task's own. */
@@ -64,5 +65,15 @@ void process_sort(const struct image *img);
 int process_restore_tree(struct restore *r, struct err *e);
 /* Those that lead a group which they are not in go to their own, when all others are in theirs. */
 int process_leave_groups(struct restore *r, struct err *e);
+const struct thread_row *thread_row_of(const struct image *img, int64_t thread);
+/*
+ * Which thread makes each of @rows, that are all of one process: by their index, for the leader (the first) its own.
+ * What a thread shares with another it gets from that by birth. -EOPNOTSUPP: that is not possible.
+ */
+int thread_plan(const struct thread_row *const *rows, size_t nr, size_t *ret_maker, struct err *e);
+/* The same as data: can't be saved, or makes no sense. */
+int threads_check(const struct restore *r, struct err *e);
+/* Does no thread that comes later in the order of the restore have the descriptor table of @t? */
+bool thread_is_last_with_files(const struct restore *r, const struct new_process *p, const struct new_thread *t);
 /* Make the other threads of @p, in its final address space; they are stopped before their first instruction. */
 int process_restore_threads(struct restore *r, struct new_process *p, struct err *e);

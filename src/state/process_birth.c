@@ -265,7 +265,7 @@ static int birth(struct nursery *n, const struct process_row *row, struct err *e
 {
 	_cleanup_fd_ int cgroup = -1;
 	struct clone_args args = { .flags = CLONE_CLEAR_SIGHAND, .exit_signal = (uint64_t)row->exit_signal };
-	uint64_t flags = 0;
+	uint64_t flags = process_plan_shared(&n->plan, row);
 	pid_t ids[32];
 	long pid;
 	int ret;
@@ -319,7 +319,39 @@ static int birth_family(struct nursery *n, const struct process_row *row, struct
 	       unshare_time_ns(n, row, e);
 }
 
-static int birth_park(const struct nursery *n, const struct process_row *row, struct err *e)
+static size_t index_of(const struct nursery *n, const struct process_row *row)
+{
+	size_t nr;
+	const struct process_row *rows = image_rows(n->r->img, &process_table, &nr);
+
+	return (size_t)(row - rows);
+}
+
+/*
+ * Children that have the same descriptor table need what cpt has in it until they rest. None of the others ends before
+ * all have reported: whoever does has failed.
+ */
+static int await_sharers(const struct nursery *n, const struct process_row *row, struct err *e)
+{
+	const struct process_row *child;
+
+	image_for_each(child, n->r->img, &process_table) {
+		if (process_plan_maker(&n->plan, child) != row->process ||
+		    !(process_plan_shared(&n->plan, child) & CLONE_FILES))
+			continue;
+		while (!n->rests[_i]) {
+			siginfo_t info = { 0 };
+
+			if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && info.si_pid)
+				return err_set(e, -ECHILD, "a child of process %ld ended while it was being made",
+					       row->process);
+			usleep(100);
+		}
+	}
+	return 0;
+}
+
+static int birth_park(const struct nursery *n, const struct process_row *row, bool shared, struct err *e)
 {
 	unsigned int fd = (unsigned int)n->parking_fd;
 	char *self = __builtin_thread_pointer();
@@ -330,8 +362,11 @@ static int birth_park(const struct nursery *n, const struct process_row *row, st
 		return err_sys(e, "unregister restartable sequences");
 	if (syscall(SYS_set_robust_list, NULL, 24) < 0)
 		return err_sys(e, "forget the robust futex list");
+	/* Each of those that share a table does so, for all of them sleep on it. */
 	if (dup3(pidfd, n->parking_fd, O_CLOEXEC) < 0)
 		return err_sys(e, "keep a pidfd of cpt");
+	if (shared)
+		return 0;
 	if (close_range(0, fd - 1, 0) < 0 || close_range(fd + 1, ~0U, 0) < 0)
 		return err_sys(e, "close_range");
 	return 0;
@@ -387,6 +422,7 @@ static void birth_zombie(const struct nursery *n, const struct process_row *row)
 
 static int birth_main(struct nursery *n, const struct process_row *row)
 {
+	bool shared = !leader_of(n->r->img, row->process) && process_plan_shared(&n->plan, row) & CLONE_FILES;
 	struct report report = { .process = row->process };
 	int ret;
 
@@ -398,7 +434,10 @@ static int birth_main(struct nursery *n, const struct process_row *row)
 	/* Said before parking: afterwards there is no descriptor left to say it through. */
 	if (send(n->report, &report, sizeof(report), 0) != sizeof(report) || ret < 0)
 		return 1;
-	close_fd(&n->report);	/* so that cpt notices when one of the others ends without a word */
+	if (await_sharers(n, row, &report.err) < 0)
+		return 1;
+	if (!shared)
+		close_fd(&n->report);	/* so that cpt notices when one of the others ends without a word */
 	if (leader_of(n->r->img, row->process)) {
 		wait_closed(n->leave[0]);
 		return 0;
@@ -407,5 +446,9 @@ static int birth_main(struct nursery *n, const struct process_row *row)
 		birth_zombie(n, row);	/* returns when it can't: cpt finds out that it does not end */
 		return birth_sleep(n->cpt_pidfd);
 	}
-	return birth_park(n, row, &report.err) < 0 ? 1 : birth_sleep(n->parking_fd);
+	if (birth_park(n, row, shared, &report.err) < 0)
+		return 1;
+	if (shared)
+		n->rests[index_of(n, row)] = 1;
+	return birth_sleep(n->parking_fd);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who has to fork whom, see process_plan.h. Rows of parents come before those of their children. */
 #include <errno.h>
+#include <sched.h>
 #include "state/namespace.h"
 #include "state/process_plan.h"
 #include "state/user_namespace.h"
@@ -153,6 +154,66 @@ static int check_adoption(const struct process_plan *plan, const struct process_
 	return row->parent == (reaper ? reaper->process : COLUMN_NULL) ? 0 : unmakeable(row, e);
 }
 
+uint64_t process_plan_shared(const struct process_plan *plan, const struct process_row *row)
+{
+	int64_t maker = process_plan_maker(plan, row);
+	const struct thread_row *t = thread_row_of(plan->img, row->process);
+	const struct thread_row *m = maker == COLUMN_NULL ? NULL : thread_row_of(plan->img, maker);
+
+	if (!t || !m)
+		return 0;
+	return (t->files != COLUMN_NULL && t->files == m->files ? CLONE_FILES : 0) |
+	       (t->fs != COLUMN_NULL && t->fs == m->fs ? CLONE_FS : 0);
+}
+
+/*
+ * One descriptor table has one pidfd, of cpt or of who keeps a user namespace (user_namespace_pidfd()), so all who
+ * have the table are in one. Those who have their directories together are so in a running container.
+ */
+static int check_user_sharing(const struct process_plan *plan, const struct process_row *row, uint64_t shared,
+			      struct err *e)
+{
+	const struct process_row *maker = row_of(plan, process_plan_maker(plan, row));
+	int64_t born_in = process_plan_user_ns(plan, row);
+
+	if (!shared)
+		return 0;
+	if (born_in != process_plan_user_ns(plan, maker) || row->user_ns != maker->user_ns) {
+		err_set(e, -EOPNOTSUPP, "process %ld (%s) shares its %s with process %ld, which is in another user "
+			"namespace", row->process, row->comm, shared & CLONE_FILES ? "descriptor table" :
+			"working directory", maker->process);
+		return err_advise(e, "use clone without CLONE_FILES and CLONE_FS where a user namespace begins");
+	}
+	/* userns_install() in kernel/user_namespace.c: who shares it can't enter one. */
+	if (!(shared & CLONE_FS) || row->user_ns == born_in)
+		return 0;
+	err_set(e, -EOPNOTSUPP, "process %ld (%s) shares its working directory with process %ld, and their user "
+		"namespace is not the one that owns their pid namespace", row->process, row->comm, maker->process);
+	return err_advise(e, "make the pid namespace in that user namespace, or use clone without CLONE_FS");
+}
+
+/* What several processes have was made by the first of them, and each other was forked by one that had it. */
+static int check_sharing(const struct process_plan *plan, const struct process_row *row, struct err *e)
+{
+	const struct thread_row *t = thread_row_of(plan->img, row->process);
+	uint64_t shared = process_plan_shared(plan, row);
+	bool files, fs;
+
+	if (!t || zombie_of(plan->img, row->process))
+		return 0;
+	files = t->files == t->thread || (shared & CLONE_FILES);
+	fs = t->fs == t->thread || (shared & CLONE_FS);
+	/* mntns_install() in fs/namespace.c: who shares it can't enter another mount namespace. */
+	if ((shared & CLONE_FS) && row->mount_ns != row_of(plan, process_plan_maker(plan, row))->mount_ns)
+		return err_set(e, -EBADMSG, "process %ld shares its working directory with a process in another mount "
+			       "namespace", row->process);
+	if (files && fs)
+		return check_user_sharing(plan, row, shared, e);
+	err_set(e, -EOPNOTSUPP, "process %ld (%s): it shares its %s with process %ld, from which it does not come",
+		row->process, row->comm, files ? "working directory" : "descriptor table", files ? t->fs : t->files);
+	return err_advise(e, "have it forked by the process that it shares that with (CLONE_FILES, CLONE_FS)");
+}
+
 /* A group's former leader can be a child of anybody in its session. */
 static int place_group_leader(struct process_plan *plan, const struct leader_row *leader, struct err *e)
 {
@@ -212,7 +273,7 @@ int process_plan_make(const struct image *img, struct process_plan *ret, struct 
 	image_for_each(row, img, &process_table)
 		r = r ?: check_line(&plan, row, e);
 	image_for_each(row, img, &process_table)
-		r = r ?: check_adoption(&plan, row, e) ?: check_power(&plan, row, e);
+		r = r ?: check_adoption(&plan, row, e) ?: check_power(&plan, row, e) ?: check_sharing(&plan, row, e);
 	if (r < 0)
 		process_plan_clear(&plan);
 	else

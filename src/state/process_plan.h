@@ -35,5 +35,7 @@ const struct process_row *process_plan_surroundings(const struct process_plan *p
  * namespace if it is the first in there, else that of whoever forks it. NULL: what cpt is born in.
  */
 int64_t process_plan_user_ns(const struct process_plan *plan, const struct process_row *row);
+/* What it gets from whoever forks it not as a copy, but shares with it: CLONE_FILES, CLONE_FS. */
+uint64_t process_plan_shared(const struct process_plan *plan, const struct process_row *row);
 /* Is it to be the parent of stand-ins? @process may be COLUMN_NULL. */
 bool process_plan_adopts(const struct process_plan *plan, int64_t process);

@@ -7,6 +7,8 @@
  *  family   it forks children that are older than its session, becomes session
  *           or group leader, takes its controlling terminal, forks the others;
  *  report   it tells cpt (SCM_CREDENTIALS carry its pid in cpt's namespace);
+ *  share    one that has its maker's descriptor table leaves it as it is, and parks;
+ *           its maker parks when it does;
  *  zombie   one that has to end waits for that until all the others are there,
  *           and a stand-in for a former leader until all are in its group;
  *  parked   any other closes every descriptor but one, a pidfd of cpt, and sleeps with
@@ -18,6 +20,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -84,7 +87,7 @@ int process_check_tree(struct restore *r, struct err *e)
 	ret = process_plan_make(r->img, &plan, e);
 	if (ret == 0)
 		process_plan_clear(&plan);
-	return ret;
+	return ret ?: threads_check(r, e);
 }
 
 /* ---- in cpt ----------------------------------------------------------- */
@@ -100,6 +103,14 @@ static int parking_number(const struct restore *r)
 	return (int)highest + 1;
 }
 
+static size_t nr_rows(const struct nursery *n)
+{
+	size_t nr;
+
+	image_rows(n->r->img, &process_table, &nr);
+	return nr;
+}
+
 static int nursery_open(struct nursery *n, struct restore *r, int *ret_listen, struct err *e)
 {
 	struct rlimit limit;
@@ -108,6 +119,9 @@ static int nursery_open(struct nursery *n, struct restore *r, int *ret_listen, s
 	*n = (struct nursery){ .r = r, .proc = -1, .report = -1, .cpt_pidfd = -1, .end = { -1, -1 },
 				.leave = { -1, -1 } };
 	n->core = zombie_core_is_harmless();
+	n->rests = mmap(NULL, nr_rows(n) + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (n->rests == MAP_FAILED)
+		return err_sys(e, "mmap");
 	if (pipe2(n->end, O_CLOEXEC) < 0 || pipe2(n->leave, O_CLOEXEC) < 0)
 		return err_sys(e, "pipe");
 	ret = process_plan_make(r->img, &n->plan, e);
@@ -144,6 +158,8 @@ static void nursery_close(struct nursery *n)
 	close_fd(&n->end[1]);
 	close_fd(&n->leave[0]);
 	close_fd(&n->leave[1]);
+	if (n->rests && n->rests != MAP_FAILED)
+		munmap((void *)n->rests, nr_rows(n) + 1);
 	process_plan_clear(&n->plan);
 }
 

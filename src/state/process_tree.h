@@ -21,6 +21,8 @@ struct nursery {
 	int end[2];		/* a pipe: zombies end when nobody holds its second end any more, */
 	int leave[2];		/* and stand-ins for former leaders when nobody holds that of this one */
 	struct process_plan plan;
+	/* By process row, in memory of all: it uses no descriptor any more. See birth_main(). */
+	volatile unsigned char *rests;
 	bool core;		/* zombie_core_is_harmless() */
 	const struct process_row *entered;	/* is in its namespaces from birth: a midwife was (process_birth.c) */
 };

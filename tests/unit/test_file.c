@@ -365,7 +365,9 @@ static void make_numbers(void)
 static void test_batch_of_descriptors(void **state)
 {
 	struct process_row row = { 0 };
-	struct new_process p = { .row = &row, .cpt_pidfd = 101 };
+	struct thread_row leader = { 0 };
+	struct new_thread thread = { .row = &leader };
+	struct new_process p = { .row = &row, .cpt_pidfd = 101, .threads = &thread, .nr_threads = 1 };
 	struct batch *b = batch_new();
 	char *text = NULL, *line, *save = NULL;
 	size_t len = 0, getfd = 0, dup3s = 0;
@@ -374,7 +376,7 @@ static void test_batch_of_descriptors(void **state)
 
 	(void)state;
 	world_turn(&w, make_numbers);
-	row.process = w.process.pid;
+	row.process = leader.thread = leader.files = w.process.pid;
 	assert_int_equal(fd_kind.restore_process(&w.restore, &p, b, &w.err), 0);
 	f = open_memstream(&text, &len);
 	batch_print(b, f);

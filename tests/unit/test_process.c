@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <sched.h>
+#include <string.h>
 #include <cmocka.h>
 #include "state/process_plan.h"
 #include "state/zombie.h"
@@ -182,11 +184,101 @@ static void test_refused(void **state)
 	}
 }
 
+/* ---- what threads and processes share ------------------------------------ */
+
+static void add_thread(struct image *img, int64_t thread, int64_t files, int64_t fs)
+{
+	*(struct thread_row *)image_add(img, &thread_table) = (struct thread_row){
+		.thread = thread, .process = thread, .comm = (char *)"x", .files = files, .fs = fs,
+	};
+}
+
+#define NR_THREADS 6
+
+/* @shared: the first that has its descriptor table, and its fs. @makers: the thread that makes each; NULL: it can't be. */
+static void check_threads(const int64_t shared[NR_THREADS][2], const size_t *makers)
+{
+	struct thread_row rows[NR_THREADS];
+	const struct thread_row *pointers[NR_THREADS];
+	size_t maker[NR_THREADS];
+	struct err e = ERR_INIT;
+	int r;
+
+	for (int i = 0; i < NR_THREADS; i++) {
+		rows[i] = (struct thread_row){
+			.thread = i + 1, .process = 1, .comm = (char *)"x", .files = shared[i][0], .fs = shared[i][1],
+		};
+		pointers[i] = &rows[i];
+	}
+	r = thread_plan(pointers, NR_THREADS, maker, &e);
+	assert_int_equal(r, makers ? 0 : -EOPNOTSUPP);
+	for (int i = 0; makers && i < NR_THREADS; i++)
+		assert_int_equal(maker[i], makers[i]);
+	assert_true(makers || *e.advice);
+}
+
+static void test_thread_makers(void **state)
+{
+	static const int64_t all[][2] = { { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 } };
+	static const int64_t groups[][2] = { { 1, 1 }, { 2, 1 }, { 1, 3 }, { 2, 1 }, { 5, 6 }, { 1, 3 } };
+	static const int64_t line[][2] = { { 1, 1 }, { 2, 2 }, { 2, 3 }, { 4, 2 }, { 4, 5 }, { 6, 3 } };
+	static const int64_t crossed[][2] = { { 1, 1 }, { 2, 1 }, { 1, 3 }, { 2, 3 }, { 1, 1 }, { 1, 1 } };
+
+	(void)state;
+	check_threads(all, (size_t[]){ 0, 0, 0, 0, 0, 0 });
+	check_threads(groups, (size_t[]){ 0, 0, 0, 1, 0, 2 });
+	check_threads(line, (size_t[]){ 0, 0, 1, 1, 3, 2 });
+	check_threads(crossed, NULL);
+}
+
+static void test_shared_by_processes(void **state)
+{
+	struct image *img = new_image();
+	struct process_plan plan;
+
+	(void)state;
+	add(img, 1, NOBODY, 1, false);
+	add(img, 2, 1, 1, false);
+	add(img, 3, 2, 1, false);
+	add(img, 4, 2, 1, false);
+	add_thread(img, 1, 1, 1);
+	add_thread(img, 2, 1, 2);
+	add_thread(img, 3, 1, 2);
+	add_thread(img, 4, 4, 4);
+	plan = must_plan(img);
+	assert_int_equal(process_plan_shared(&plan, row_of(img, 1)), 0);
+	assert_int_equal(process_plan_shared(&plan, row_of(img, 2)), CLONE_FILES);
+	assert_int_equal(process_plan_shared(&plan, row_of(img, 3)), CLONE_FILES | CLONE_FS);
+	assert_int_equal(process_plan_shared(&plan, row_of(img, 4)), 0);
+	process_plan_clear(&plan);
+	image_free(img);
+}
+
+/* Siblings share what their parent has not. */
+static void test_shared_by_siblings(void **state)
+{
+	struct image *img = new_image();
+	struct process_plan plan;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	add(img, 1, NOBODY, 1, false);
+	add(img, 2, 1, 1, false);
+	add(img, 3, 1, 1, false);
+	add_thread(img, 1, 1, 1);
+	add_thread(img, 2, 2, 2);
+	add_thread(img, 3, 3, 2);
+	assert_int_equal(process_plan_make(img, &plan, &e), -EOPNOTSUPP);
+	assert_non_null(strstr(e.msg, "working directory with process 2"));
+	image_free(img);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order), cmocka_unit_test(test_early), cmocka_unit_test(test_orphans),
-		cmocka_unit_test(test_zombies), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_zombies), cmocka_unit_test(test_refused), cmocka_unit_test(test_thread_makers),
+		cmocka_unit_test(test_shared_by_processes), cmocka_unit_test(test_shared_by_siblings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

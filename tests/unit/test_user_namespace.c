@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* User namespaces as rows: names of ids, who has power over what, which ids can be taken, what is refused. */
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -162,11 +163,30 @@ static void test_change(void **state)
 }
 
 /* 1: in the host's; 2: first in a pid namespace of @user's; 3: its child. */
+static void add_family(struct image *img, int64_t user, int64_t pid_ns)
+{
+	size_t nr;
+
+	for (int64_t p = 1; p <= 3; p++) {
+		*(struct process_row *)image_add(img, &process_table) = (struct process_row){
+			.process = p, .parent = p > 1 ? p - 1 : COLUMN_NULL, .pgrp = 1, .session = 1,
+			.pid_ns = p > 1 ? pid_ns : COLUMN_NULL, .user_ns = p > 1 ? user : COLUMN_NULL, .ipc_ns = COLUMN_NULL,
+			.uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL, .cgroup_ns = COLUMN_NULL, .time_ns = COLUMN_NULL,
+			.time_ns_for_children = COLUMN_NULL, .cgroup = (char *)"", .comm = (char *)"x",
+		};
+		*(struct pid_row *)image_add(img, &pid_table) = (struct pid_row){ p, 0, p };
+		if (p > 1)
+			*(struct pid_row *)image_add(img, &pid_table) = (struct pid_row){ p, 1, p - 1 };
+		*(struct credentials_row *)image_add(img, &credentials_table) = IDS(p > 1 ? 1000 : 0, "27 ");
+		((struct credentials_row *)image_rows(img, &credentials_table, &nr))[p - 1].thread = p;
+		*(struct thread_row *)image_add(img, &thread_table) = (struct thread_row){ p, p, (char *)"x", p, p };
+	}
+}
+
 static void test_births(void **state)
 {
 	struct image *img = new_image();
 	int64_t user = add_user(img, COLUMN_NULL, 1000, 0);
-	int64_t pid_ns = add_namespace(img, "pid", COLUMN_NULL, user)->namespace;
 	const struct process_row *rows;
 	struct process_plan plan;
 	struct err e = ERR_INIT;
@@ -174,21 +194,7 @@ static void test_births(void **state)
 
 	(void)state;
 	add_lines(img, user, 0, 1000, 2);
-	for (int64_t p = 1; p <= 3; p++) {
-		*(struct process_row *)image_add(img, &process_table) = (struct process_row){
-			.process = p, .parent = p > 1 ? p - 1 : COLUMN_NULL, .pgrp = 1, .session = 1,
-			.pid_ns = p > 1 ? pid_ns : COLUMN_NULL, .user_ns = p > 1 ? user : COLUMN_NULL, .ipc_ns = COLUMN_NULL,
-			.uts_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL, .cgroup_ns = COLUMN_NULL, .time_ns = COLUMN_NULL,
-			.time_ns_for_children = COLUMN_NULL, .cgroup = (char *)"",
-			.comm = (char *)"x",
-		};
-		*(struct pid_row *)image_add(img, &pid_table) = (struct pid_row){ p, 0, p };
-		if (p > 1)
-			*(struct pid_row *)image_add(img, &pid_table) = (struct pid_row){ p, 1, p - 1 };
-		*(struct credentials_row *)image_add(img, &credentials_table) = IDS(p > 1 ? 1000 : 0, "27 ");
-		((struct credentials_row *)image_rows(img, &credentials_table, &nr))[p - 1].thread = p;
-		*(struct thread_row *)image_add(img, &thread_table) = (struct thread_row){ p, p, (char *)"x" };
-	}
+	add_family(img, user, add_namespace(img, "pid", COLUMN_NULL, user)->namespace);
 	rows = image_rows(img, &process_table, &nr);
 	assert_int_equal(process_plan_make(img, &plan, &e), 0);
 	assert_int_equal(process_plan_user_ns(&plan, &rows[0]), COLUMN_NULL);
@@ -207,6 +213,44 @@ static void test_births(void **state)
 	((struct process_row *)image_rows(img, &process_table, &nr))[2].user_ns = COLUMN_NULL;
 	assert_int_equal(process_plan_make(img, &plan, &e), -EOPNOTSUPP);
 	image_free(img);
+}
+
+/* What that family's @who shares with its parent, where 2 and 3 are in @user_2 and @user_3; NULL: it may. */
+static void check_shared(int64_t who, uint64_t shared, int user_2, int user_3, const char *why)
+{
+	struct image *img = new_image();
+	int64_t user = add_user(img, COLUMN_NULL, 1000, 0);
+	int64_t users[] = { user, add_user(img, user, 1000, 0) };
+	struct thread_row *threads;
+	struct process_row *rows;
+	struct process_plan plan;
+	struct err e = ERR_INIT;
+	size_t nr;
+
+	add_family(img, user, add_namespace(img, "pid", COLUMN_NULL, user)->namespace);
+	rows = image_rows(img, &process_table, &nr);
+	rows[1].user_ns = users[user_2];
+	rows[2].user_ns = users[user_3];
+	threads = image_rows(img, &thread_table, &nr);
+	threads[who - 1].files -= shared & CLONE_FILES ? 1 : 0;
+	threads[who - 1].fs -= shared & CLONE_FS ? 1 : 0;
+	assert_int_equal(process_plan_make(img, &plan, &e), why ? -EOPNOTSUPP : 0);
+	if (why && !strstr(e.msg, why))
+		fail_msg("%s", e.msg);
+	if (!why)
+		process_plan_clear(&plan);
+	image_free(img);
+}
+
+static void test_shared(void **state)
+{
+	(void)state;
+	check_shared(3, CLONE_FILES | CLONE_FS, 0, 0, NULL);
+	check_shared(3, CLONE_FILES, 1, 1, NULL);
+	check_shared(3, CLONE_FS, 1, 1, "is not the one that owns their pid namespace");
+	check_shared(3, CLONE_FILES, 0, 1, "its descriptor table with process 2, which is in another user namespace");
+	check_shared(3, CLONE_FS, 0, 1, "its working directory with process 2, which is in another user namespace");
+	check_shared(2, CLONE_FILES, 0, 0, "with process 1, which is in another user namespace");
 }
 
 /* One thing is wrong with each. */
@@ -263,7 +307,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names), cmocka_unit_test(test_power), cmocka_unit_test(test_change),
-		cmocka_unit_test(test_births), cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_births), cmocka_unit_test(test_shared), cmocka_unit_test(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
