@@ -122,6 +122,21 @@ static const struct live_process *shares_outside(struct save *s, const struct li
 	return other;
 }
 
+static void refuse_namespaces(struct save *s, const struct live_process *p, const struct live_thread *t)
+{
+	static const char *const types[] = { "ns/mnt", "ns/net", "ns/uts", "ns/ipc", "ns/cgroup", "ns/time" };
+	struct stat own, leaders;
+	char path[48];
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		snprintf(path, sizeof(path), "task/%d/%s", t->tid, types[i]);
+		if (fstatat(p->proc_fd, path, &own, 0) == 0 && fstatat(p->proc_fd, types[i], &leaders, 0) == 0 &&
+		    own.st_ino != leaders.st_ino)
+			save_refuse(s, p, "its threads", "have the threads of a process in one namespace",
+				    "thread %d is in another %s namespace than its process", t->tid, types[i] + 3);
+	}
+}
+
 static void thread_check_sharing(struct save *s, const struct live_process *p, const struct live_thread *t)
 {
 	const struct live_thread *leader = &p->threads[0];
@@ -137,6 +152,8 @@ static void thread_check_sharing(struct save *s, const struct live_process *p, c
 	if (fs)
 		save_refuse(s, p, "a working directory", "share it by processes, or by threads of one process",
 			    "thread %d shares it with thread %d of process %d", t->tid, t->fs, fs->pid);
+	if (t->tid != p->pid)
+		refuse_namespaces(s, p, t);
 }
 
 static int compare_threads(const void *a, const void *b)
