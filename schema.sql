@@ -874,6 +874,28 @@ CREATE TABLE outside_file (
 	PRIMARY KEY (snapshot_id, file)
 ) STRICT, WITHOUT ROWID;
 
+-- Terminals whose other end is outside.
+CREATE TABLE terminal (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	outside INTEGER NOT NULL,	-- outside.outside
+	input_modes INTEGER NOT NULL,	-- struct termios2
+	output_modes INTEGER NOT NULL,
+	local_modes INTEGER NOT NULL,
+	control_characters BLOB,	-- NULL: no file of it was open, its modes are unknown
+	rows INTEGER NOT NULL,		-- of its window
+	columns INTEGER NOT NULL,
+	foreground INTEGER,		-- process that leads its foreground group; NULL: none of the container
+	PRIMARY KEY (snapshot_id, outside)
+) STRICT, WITHOUT ROWID;
+
+-- Processes whose controlling terminal is one of these.
+CREATE TABLE terminal_process (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	process INTEGER NOT NULL,
+	outside INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, process)
+) STRICT, WITHOUT ROWID;
+
 -- Ends of pipes and fifos.
 CREATE TABLE pipe (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,

@@ -192,9 +192,9 @@ const struct verb restore_verb = {
 	"                 were; without this they continue from the snapshot, in a time namespace\n"
 	"  --dry-run      check everything that can be checked, make nothing\n\n"
 	"What had its other end outside of the container needs one of these each; NAME is as `cpt show`\n"
-	"lists it, a pattern ('pipe:*'), pipe, unix, or all. What names a thing more exactly counts.\n\n"
+	"lists it, a pattern ('pipe:*'), pipe, unix, tty, or all. What names a thing more exactly counts.\n\n"
 	"  --inherit NAME=FD    a descriptor that cpt was started with, as by `3<>FILE` in a shell\n"
-	"  --replace NAME=PATH  what is at the path: a fifo or file; a socket is connected to\n"
-	"  --drop NAME          the other end is gone: the program finds it closed\n",
+	"  --replace NAME=PATH  what is at the path: a fifo, file, terminal; a socket is connected to\n"
+	"  --drop NAME          the other end is gone: the program finds it closed, or hung up\n",
 	restore_main,
 };

@@ -108,9 +108,9 @@ const struct verb snapshot_verb = {
 	"  --kill         end the container, with all cgroups below it, once the snapshot exists\n"
 	"  --size BYTES   size of the swap volume if one has to be made (512M, 4G...); thin: what\n"
 	"                 is not written costs nothing\n"
-	"  --outside NAME take this pipe or unix socket though its other end is outside of the\n"
+	"  --outside NAME take this pipe, unix socket or terminal though its other end is outside of the\n"
 	"                 container; cpt restore is told then what comes in its place. NAME is as the\n"
-	"                 refusal has it, a pattern ('unix:/run/*'), pipe, unix, or all; may be\n"
+	"                 refusal has it, a pattern ('unix:/run/*'), pipe, unix, tty, or all; may be\n"
 	"                 given several times\n",
 	snapshot_main,
 };

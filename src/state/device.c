@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 #include "state/file_kinds.h"
 #include "state/path.h"
+#include "state/terminal.h"
 
 struct device_row {
 	int64_t file;
@@ -45,13 +46,8 @@ static void device_refuse(struct save *s, struct open_file *f)
 	char name[256];
 
 	open_file_name(f, name);
-	if (device_is_terminal(&f->st))
-		save_refuse(s, f->process, name,
-			    "start it without a terminal: `cpt run ... </dev/null >log 2>&1`",
-			    "it is a terminal that belongs to the outside");
-	else
-		save_refuse(s, f->process, name, "close it", "cpt can't save the state of %s device %u:%u",
-			    S_ISCHR(f->st.st_mode) ? "character" : "block", major(f->st.st_rdev), minor(f->st.st_rdev));
+	save_refuse(s, f->process, name, "close it", "cpt can't save the state of %s device %u:%u",
+		    S_ISCHR(f->st.st_mode) ? "character" : "block", major(f->st.st_rdev), minor(f->st.st_rdev));
 }
 
 static int device_save(struct save *s, struct open_file *f, struct err *e)
@@ -60,6 +56,8 @@ static int device_save(struct save *s, struct open_file *f, struct err *e)
 	char *path;
 	int r;
 
+	if (device_is_terminal(&f->st))
+		return terminal_save(s, f, f->st.st_rdev, "it is a terminal that belongs to the outside", e);
 	if (!device_is_plain(&f->st)) {
 		device_refuse(s, f);
 		return 0;

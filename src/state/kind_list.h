@@ -23,6 +23,7 @@
 #include "state/swap_run.h"
 #include "state/sysv.h"
 #include "state/task_kinds.h"
+#include "state/terminal.h"
 #include "state/user_namespace.h"
 #include "state/vma.h"
 #include "state/zombie.h"

@@ -16,6 +16,7 @@ const struct kind *const kinds[] = {
 	&mount_kind,
 	&outside_kind,	/* before files: it decides what they are to be */
 	&pty_kind,
+	&terminal_kind,
 	&process_kind,
 	&zombie_kind,		/* before signals: their end sent some */
 	&leader_kind,		/* it plans who makes whom, for which it is to know zombies */
@@ -59,6 +60,7 @@ const struct file_kind *const file_kinds[] = {
 	&directory_kind,
 	&pty_end_kind,
 	&device_kind,
+	&terminal_file_kind,
 	&pipe_kind,
 	&eventfd_kind,
 	&timerfd_kind,

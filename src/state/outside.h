@@ -113,6 +113,8 @@ int outside_check_bytes(const struct restore *r, int64_t file, struct err *e);
 int outside_check_socket(const struct restore *r, int64_t file, int type, struct err *e);
 /* An open file as @f of what is given; but for a socket at a path, which is the caller's to connect to. */
 int outside_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e);
+/* The same of a terminal as a whole, for both ways; -1: it is dropped. */
+int outside_open_whole(struct restore *r, int64_t outside, int *ret_fd, struct err *e);
 /* Is a socket to be connected to, by outside_connect()? */
 bool outside_is_path_of_socket(const struct restore *r, int64_t file);
 int outside_connect(const struct restore *r, int64_t file, int fd, struct err *e);

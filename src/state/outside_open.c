@@ -68,9 +68,8 @@ static int set_flags(const struct file_row *f, const struct stat *st, int fd, st
 	return now < 0 || (now != then && fcntl(fd, F_SETFL, then) < 0) ? err_sys(e, "fcntl(F_SETFL)") : 0;
 }
 
-int outside_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
+static int open_as(const struct outside_plan *p, const struct file_row *f, int *ret_fd, struct err *e)
 {
-	const struct outside_plan *p = outside_plan_of(r, f->file);
 	_cleanup_free_ char *path = p->how == OUTSIDE_INHERIT ? xasprintf("/proc/self/fd/%d", p->fd) : xstrdup(p->path);
 	int mode = (int)f->flags & O_ACCMODE, ret = 0;
 	struct stat st;
@@ -88,4 +87,19 @@ int outside_open(struct restore *r, const struct file_row *f, int *ret_fd, struc
 				 (S_ISREG(st.st_mode) && mode != O_RDONLY ? O_APPEND : 0))) < 0)
 		ret = err_sys(e, "%s: open %s", p->row->name, path);
 	return ret ?: set_flags(f, &st, *ret_fd, e);
+}
+
+int outside_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
+{
+	return open_as(outside_plan_of(r, f->file), f, ret_fd, e);
+}
+
+int outside_open_whole(struct restore *r, int64_t outside, int *ret_fd, struct err *e)
+{
+	const struct outside_plan *p = &r->plans[outside];
+	const struct file_row both = { .flags = p->row->access == OUTSIDE_WRITES ? O_WRONLY :
+					       p->row->access == OUTSIDE_READS ? O_RDONLY : O_RDWR };
+
+	*ret_fd = -1;
+	return p->how == OUTSIDE_DROP ? 0 : open_as(p, &both, ret_fd, e);
 }

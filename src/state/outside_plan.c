@@ -11,6 +11,7 @@
 #include "state/epoll.h"
 #include "state/outside.h"
 #include "state/process.h"
+#include "state/terminal.h"
 
 #define PLAN struct outside_plan
 
@@ -85,6 +86,8 @@ char *outside_users(const struct image *img, int64_t outside)
 		if (found)
 			text = append(text, ")");
 	}
+	if (terminal_is_controlling(img, outside))
+		text = append(text, "%sa controlling terminal", text ? ", " : "");
 	return text ?: xstrdup("no descriptor");
 }
 
@@ -166,6 +169,8 @@ static int check_format(const struct restore *r, const PLAN *p, const struct sta
 	if (S_ISDIR(st->st_mode) || S_ISBLK(st->st_mode) || (S_ISSOCK(st->st_mode) && p->how == OUTSIDE_REPLACE))
 		return misfit(p, st, "", e);
 	/* Pipes know little else than to be read and written. */
+	if (is_tty && terminal_is_controlling(r->img, p->row->outside))
+		return misfit(p, st, " that is the controlling one of a session", e);
 	if ((is_unix || is_tty) && !is_standard(r->img, p->row->outside))
 		return misfit(p, st, ", which is not just standard input or output", e);
 	if (S_ISFIFO(st->st_mode) && p->row->access == (OUTSIDE_READS | OUTSIDE_WRITES))

@@ -24,6 +24,7 @@
 #include "state/process_tree.h"
 #include "state/pty.h"
 #include "state/task_kinds.h"
+#include "state/terminal.h"
 #include "state/user_namespace.h"
 #include "state/zombie.h"
 
@@ -310,13 +311,14 @@ static int birth_family(struct nursery *n, const struct process_row *row, struct
 		return ret;
 	if (row->session == row->process && setsid() < 0)
 		return err_sys(e, "setsid: become leader of its session");
-	if (row->session == row->process && pty_process_take(n->r, row->process, e) < 0)
+	if (row->session == row->process &&
+	    (pty_process_take(n->r, row->process, e) < 0 || terminal_take(n->r, row->process, e) < 0))
 		return e->code;
 	if (row->session != row->process &&
 	    (row->pgrp == row->process || process_leads_group(n->r->img, row->process)) && setpgid(0, 0) < 0)
 		return err_sys(e, "setpgid: become leader of its group");
 	return process_birth_children(n, row->process, false, e) ?: pty_process_drop(n->r, row, e) ?:
-	       unshare_time_ns(n, row, e);
+	       terminal_drop(n->r, row, e) ?: unshare_time_ns(n, row, e);
 }
 
 static size_t index_of(const struct nursery *n, const struct process_row *row)

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include "state/path.h"
 #include "state/pty.h"
+#include "state/terminal.h"
 
 static const struct column pty_end_columns[] = {
 	INT_COLUMN(struct pty_end_row, file, 0, INT32_MAX),
@@ -65,23 +66,6 @@ static bool is_hung(const struct open_file *f)
 	return ioctl(f->own, TIOCGDEV, &dev) < 0 && errno == EIO;
 }
 
-static int pty_end_save(struct save *s, struct open_file *f, struct err *e)
-{
-	struct pty_end_row row = { .file = f->id, .type = type_of(f), .hung = is_hung(f) };
-	int r;
-
-	if (!row.hung) {
-		r = path_save(s, f, &row.path, e);
-		if (r <= 0)
-			return r;
-	} else if (row.type == PTY_CURRENT) {
-		refuse(s, f, "it was opened as /dev/tty and hung up since, so cpt can't tell which terminal it was");
-		return 0;
-	}
-	*(struct pty_end_row *)image_add(s->img, &pty_end_table) = row;
-	return 0;
-}
-
 static struct pty_end_row *end_row_of(struct save *s, const struct open_file *f)
 {
 	return image_find(s->img, &pty_end_table, offsetof(struct pty_end_row, file), f->id);
@@ -108,42 +92,98 @@ static bool devpts_beside(int root, const char *ptmx, dev_t *ret)
 	return true;
 }
 
-static int master_devpts(struct save *s, struct open_file *f, dev_t *ret, struct err *e)
+static int master_devpts(struct open_file *f, dev_t *ret, struct err *e)
 {
-	bool theirs = file_row_of(s, f)->mount_ns != COLUMN_NULL;
-	_cleanup_fd_ int root = -1;
+	_cleanup_fd_ int root = openat(f->process->proc_fd, "root", O_PATH | O_CLOEXEC);
 	struct statfs fs;
 
 	*ret = f->st.st_dev;
 	if (fstatfs(f->own, &fs) == 0 && fs.f_type == DEVPTS_SUPER_MAGIC)
 		return 0;
-	root = theirs ? openat(f->process->proc_fd, "root", O_PATH | O_CLOEXEC) : open("/", O_PATH | O_CLOEXEC);
+	/* What came with the container's first task may be outside of its mounts, see path_save(). */
+	if (root >= 0 && !path_leads_to(root, f->link, &f->st)) {
+		close_fd(&root);
+		root = open("/", O_PATH | O_CLOEXEC);
+	}
 	if (root < 0)
 		return err_sys(e, "open the root directory of task %d", f->process->pid);
 	return devpts_beside(root, f->link, ret) ? 0 : err_set(e, -ENOENT, "there is no devpts beside %s", f->link);
 }
 
 /* Which pair is it of? Of a file that was opened as /dev/tty the number alone is known. */
-static int end_identify(struct save *s, struct open_file *f, const struct pty_end_row *row, struct pty_id *ret,
-			struct err *e)
+static int end_identify(struct open_file *f, struct pty_id *ret, struct err *e)
 {
 	unsigned int number, dev;
 
-	if (row->type == PTY_SLAVE) {
+	if (type_of(f) == PTY_SLAVE) {
 		*ret = (struct pty_id){ f->st.st_dev, minor(f->st.st_rdev) };
 		return 0;
 	}
 	*ret = (struct pty_id){ 0, -1 };
-	if (row->type == PTY_MASTER) {
+	if (type_of(f) == PTY_MASTER) {
 		if (ioctl(f->own, TIOCGPTN, &number) < 0)
 			return err_sys(e, "ioctl(TIOCGPTN)");
 		ret->number = number;
-		return master_devpts(s, f, &ret->devpts, e);
+		return master_devpts(f, &ret->devpts, e);
 	}
 	if (ioctl(f->own, TIOCGDEV, &dev) < 0)
 		return err_sys(e, "ioctl(TIOCGDEV)");
 	if (is_slave(dev))	/* of the same form as dev_t of the C library, as far as ptys go */
 		ret->number = minor(dev);
+	return 0;
+}
+
+/* Has any process of the container the master of the pair that @f is an end of? */
+static int master_is_inside(struct save *s, struct open_file *f, bool *ret, struct err *e)
+{
+	struct pty_id id, of;
+	int r = end_identify(f, &id, e);
+
+	*ret = false;
+	for (size_t i = 0; r == 0 && !*ret && i < s->live->nr_files; i++) {
+		struct open_file *g = s->live->files[i];
+
+		if (!pty_end_match(g) || type_of(g) != PTY_MASTER || g->flags & O_PATH)
+			continue;
+		r = min(open_file_get(g, e), 0) ?: end_identify(g, &of, e);
+		*ret = r == 0 && of.number == id.number && (!id.devpts || of.devpts == id.devpts);
+	}
+	return r;
+}
+
+static int outside_device(const struct open_file *f, dev_t *ret, struct err *e)
+{
+	unsigned int dev;
+
+	*ret = f->st.st_rdev;
+	if (type_of(f) != PTY_CURRENT)
+		return 0;
+	if (ioctl(f->own, TIOCGDEV, &dev) < 0)
+		return err_sys(e, "ioctl(TIOCGDEV)");
+	*ret = (dev_t)dev;
+	return 0;
+}
+
+static int pty_end_save(struct save *s, struct open_file *f, struct err *e)
+{
+	struct pty_end_row row = { .file = f->id, .type = type_of(f), .hung = is_hung(f) };
+	bool inside = true;
+	dev_t device;
+	int r;
+
+	if (row.type != PTY_MASTER && !row.hung && (master_is_inside(s, f, &inside, e) < 0 || outside_device(f, &device, e) < 0))
+		return e->code;
+	if (!inside)
+		return terminal_save(s, f, device, "it is a terminal whose other end is outside of the container", e);
+	if (!row.hung) {
+		r = path_save(s, f, &row.path, e);
+		if (r <= 0)
+			return r;
+	} else if (row.type == PTY_CURRENT) {
+		refuse(s, f, "it was opened as /dev/tty and hung up since, so cpt can't tell which terminal it was");
+		return 0;
+	}
+	*(struct pty_end_row *)image_add(s->img, &pty_end_table) = row;
 	return 0;
 }
 
@@ -246,7 +286,7 @@ static int pairs_collect(struct save *s, struct pairs *p, struct err *e)
 
 			if (!row || (row->type != PTY_CURRENT) != exact)
 				continue;
-			r = end_identify(s, f, row, &id, e);
+			r = end_identify(f, &id, e);
 			if (r < 0)
 				return r;
 			known = exact ? NULL : pair_find(p, &id);
@@ -268,7 +308,7 @@ static void pairs_number(struct save *s, struct pairs *p)
 		struct pty_id id;
 		struct pair *q;
 
-		if (!row || end_identify(s, f, row, &id, &ERR_INIT) < 0)
+		if (!row || end_identify(f, &id, &ERR_INIT) < 0)
 			continue;
 		q = pair_find(p, &id);
 		row->pty = q ? q->first->id : row->file;

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include "state/process.h"
 #include "state/pty.h"
+#include "state/terminal.h"
 
 struct pty_process_row {
 	int64_t process;
@@ -27,16 +28,16 @@ const struct table pty_process_table = TABLE("pty_process", struct pty_process_r
 /* ---- saving ----------------------------------------------------------- */
 
 /* The session that a process is in and the device number of its controlling terminal (0: none), from its stat. */
-static int process_terminal(const struct live_process *p, int64_t *ret_session, dev_t *ret_terminal, struct err *e)
+static int process_terminal(const struct live_process *p, char **ret_stat, int64_t *ret_session, dev_t *ret_terminal,
+			    struct err *e)
 {
-	_cleanup_free_ char *text = NULL;
 	const char *field;
-	int r = read_file_at(p->proc_fd, "stat", &text, NULL);
+	int r = read_file_at(p->proc_fd, "stat", ret_stat, NULL);
 	int dev;
 
 	if (r < 0)
 		return err_ret(e, r, "read /proc/%d/stat", p->pid);
-	field = strrchr(text, ')');
+	field = strrchr(*ret_stat, ')');
 	if (!field || sscanf(field, ") %*c %*d %*d %ld %d", ret_session, &dev) != 2)
 		return err_set(e, -EBADMSG, "/proc/%d/stat is not as proc(5) says", p->pid);
 	*ret_terminal = (dev_t)(unsigned int)dev;	/* new_encode_dev() gives what dev_t begins with */
@@ -75,9 +76,10 @@ static int controlled_read(struct save *s, struct controlled *c, struct err *e)
 static int process_save(struct save *s, const struct live_process *p, const struct controlled *c, size_t nr,
 			struct err *e)
 {
+	_cleanup_free_ char *stat = NULL;
 	int64_t session;
 	dev_t terminal;
-	int r = process_terminal(p, &session, &terminal, e);
+	int r = process_terminal(p, &stat, &session, &terminal, e);
 
 	if (r < 0)
 		return s->frozen ? r : 0;
@@ -89,8 +91,7 @@ static int process_save(struct save *s, const struct live_process *p, const stru
 				(struct pty_process_row){ p->pid, c[i].row->pty };
 			return 0;
 		}
-	save_refuse(s, p, "its controlling terminal", "start it with `cpt run`, or with setsid(1)",
-		    "the terminal (device %u:%u) is outside of the container", major(terminal), minor(terminal));
+	terminal_save_process(s, p, terminal, stat);
 	return 0;
 }
 

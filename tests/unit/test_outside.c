@@ -2,10 +2,12 @@
 /* Things whose other end is outside: names, options, and each kind with each of inherit, replace and drop. */
 #include "unit/files.h"
 #include <poll.h>
+#include <pty.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include "state/terminal.h"
 
 static char dir[] = "/tmp/cpt-outside.XXXXXX";
 static struct sockaddr_un server_name = { .sun_family = AF_UNIX };
@@ -513,6 +515,67 @@ static void test_standard_output(void **state)
 	end(&w);
 }
 
+/* ---- terminals ---------------------------------------------------------- */
+
+static void raw_mode(int fd)
+{
+	struct termios t;
+
+	expect(tcgetattr(fd, &t) == 0);
+	cfmakeraw(&t);
+	t.c_cc[VMIN] = 7;
+	expect(tcsetattr(fd, TCSANOW, &t) == 0);
+}
+
+static void make_terminal(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getppid(), ends[0]);
+	expect(open(path, O_RDWR | O_NOCTTY) == 3 && open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK) == 4);
+	raw_mode(3);
+}
+
+static void test_terminal(void **state)
+{
+	_cleanup_free_ char *inherit = NULL, *replace = NULL, *file = xasprintf("tty=%s", file_path);
+	struct termios t;
+	struct world w;
+	int master, slave;
+	char buf[16];
+
+	(void)state;
+	assert_int_equal(openpty(&ends[1], &ends[0], NULL, NULL, NULL), 0);
+	begin(&w, make_terminal);
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	inherit = xasprintf("tty:*=%d", slave);
+	replace = xasprintf("tty=%s", ttyname(slave));
+	not_restored(&w, OUTSIDE_REPLACE, file, "a regular file, and it was a terminal");
+	restored(&w, OUTSIDE_INHERIT, inherit);
+	assert_int_equal(terminal_kind.restore_container(&w.restore, &w.err), 0);
+	assert_int_equal(terminal_kind.finish(&w.restore, &w.err), 0);
+	assert_int_equal(fcntl(world_fd(&w, 3), F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDWR);
+	assert_int_equal(fcntl(world_fd(&w, 4), F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_WRONLY | O_NONBLOCK);
+	assert_int_equal(fcntl(slave, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(tcgetattr(slave, &t), 0);
+	assert_int_equal(t.c_cc[VMIN], 7);
+	assert_false(t.c_lflag & ICANON);
+	assert_int_equal(write(world_fd(&w, 4), "x", 1), 1);
+	assert_int_equal(read(master, buf, sizeof(buf)), 1);
+	restore_clear(&w.restore);
+	restored(&w, OUTSIDE_REPLACE, replace);
+	assert_int_equal(write(world_fd(&w, 3), "yz", 2), 2);
+	assert_int_equal(read(master, buf, sizeof(buf)), 2);
+	restore_clear(&w.restore);
+	restored(&w, OUTSIDE_DROP, "tty");
+	assert_int_equal(read(world_fd(&w, 3), buf, 1), 0);
+	assert_int_equal(write(world_fd(&w, 4), "x", 1), -1);
+	assert_int_equal(errno, EIO);
+	pipe_end(&w);
+	close(master);
+	close(slave);
+}
+
 static int setup(void **state)
 {
 	int file;
@@ -544,7 +607,7 @@ int main(void)
 		cmocka_unit_test(test_writer_dropped), cmocka_unit_test(test_writer_inherits),
 		cmocka_unit_test(test_writer_replaced), cmocka_unit_test(test_reader_keeps_bytes),
 		cmocka_unit_test(test_fifo), cmocka_unit_test(test_client), cmocka_unit_test(test_unread),
-		cmocka_unit_test(test_syslog), cmocka_unit_test(test_standard_output),
+		cmocka_unit_test(test_syslog), cmocka_unit_test(test_standard_output), cmocka_unit_test(test_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
