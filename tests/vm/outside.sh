@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# In the VM: containers that have an end of a pipe or unix socket whose other end is outside, and
+# In the VM: containers that have an end of a pipe, unix socket or terminal whose other end is outside, and
 # what `cpt restore` is told to put there. Last line: N passed, N failed.
 set -uo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
@@ -16,11 +16,12 @@ end() {	# cgroup: its tasks, its volume, itself
 	$cpt unpin "$1" 2>/dev/null
 	rmdir "$groups/$1"
 }
-after_failure() { [ ! -e $work/log ] || { echo "its log:"; cat $work/log; }; end web; }
+after_failure() { [ -z "${terminal:-}" ] || kill "$terminal" 2>/dev/null; [ ! -e $work/log ] || { echo "its log:"; cat $work/log; }; end web; }
 
 # In the container: answers each line. Its ends are descriptors 5 and 6, unless it is to use 0 and 1.
 cat >/tmp/answer <<'P'
 trap '' PIPE
+trap 'echo interrupted >>$1' INT
 if [ "$2" = standard ]; then in=0 out=1; else exec 5<&0 6>&1 0</dev/null 1>/dev/null; in=5 out=6; fi
 exec 2>/dev/null
 echo ready >>$1
@@ -232,6 +233,92 @@ socket_as_output() {
 		grep -qx "answer a line" $work/file
 }
 
+# ---- terminals --------------------------------------------------------------------
+
+# A terminal with what is typed coming from a fifo and its screen in a file; of a session of its own, or of none.
+cat >/tmp/terminal.py <<'P'
+import fcntl, os, pty, select, signal, sys, termios
+whose, typed, screen, name, *command = sys.argv[1:]
+master, slave = pty.openpty()
+with open(name, "w") as f:
+    f.write(os.ttyname(slave))
+if os.fork() == 0:
+    if whose == "session":
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for fd in 0, 1, 2:
+        os.dup2(slave, fd)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)	# a shell has its background ignore it
+    os.closerange(3, 256)
+    os.execvp(command[0], command)
+keys, out = os.open(typed, os.O_RDWR), os.open(screen, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+while True:
+    for fd in select.select([keys, master], [], [])[0]:
+        os.write(master if fd == keys else out, os.read(fd, 1000))
+P
+terminal() { # whose fifo command...
+	rm -f $work/screen $work/tty
+	/usr/bin/python3 /tmp/terminal.py "$1" "$2" $work/screen $work/tty "${@:3}" 3>&- 4>&- 5>&- 6>&- 8>&- &
+	terminal=$!
+	wait_for 60 $work/tty
+}
+no_terminal() { kill "$terminal"; wait "$terminal" 2>/dev/null; true; }
+shows() { # text
+	local i
+	for i in $(seq 300); do
+		grep -qF "$1" $work/screen 2>/dev/null && return 0
+		nap 0.1
+	done
+	echo "the screen does not show: $1, but: $(cat $work/screen)"
+	return 1
+}
+types() { printf '%b' "$2" >"$1"; }
+# Has the program a controlling terminal?
+controlled() { awk '$7 != 0 { found = 1 } END { exit !found }' $(sed 's|.*|/proc/&/stat|' $groups/web/cgroup.procs); }
+ended() {
+	local i
+	for i in $(seq 300); do
+		populated web || return 0
+		nap 0.1
+	done
+	echo "it did not end"
+	return 1
+}
+terminal_refused() {
+	begin
+	mkdir -p $groups/web
+	terminal session $work/in bash -c "echo \$\$ >$groups/web/cgroup.procs; stty -echo; exec bash /tmp/answer $work/log standard"
+	says ready && types $work/in 'one\n' && shows "answer one" && controlled && refused 1 &&
+		[ "${names[0]}" = "tty:$(cat $work/tty)" ] && snapshot --outside all && no_terminal || return 1
+	refuses "--drop ${names[0]}" $cpt restore "$id"
+}
+terminal_inherited() {
+	terminal none $work/in2 $cpt restore --inherit 'tty:*=0' "$id"
+	types $work/in2 'two\n' && shows "answer two" && controlled || return 1
+	# A shell runs its trap when it has read the line, the start of which is forgotten.
+	types $work/in2 'thr\003' && nap 1 && types $work/in2 'ee\n' && says interrupted && shows "answer ee" || return 1
+	# Its modes came with it.
+	! grep -q '^ee' $work/screen && end web && no_terminal
+}
+# A terminal that is a shell's already stays that shell's.
+terminal_busy() {
+	terminal session $work/in2 bash -c "$cpt restore --inherit tty=0 $id; exec sleep 1000"
+	shows "the controlling terminal of another session" && types $work/in2 'three\n' && shows "answer three" &&
+		! controlled && end web && no_terminal
+}
+terminal_replaced() {
+	rm $work/log
+	terminal none $work/in2 sleep 1000
+	$cpt restore --replace "tty=$(cat $work/tty)" "$id" && types $work/in2 'four\n' && shows "answer four" && controlled || return 1
+	# The kernel tells the leader of a session that its terminal is gone (SIGHUP).
+	no_terminal && ended && end web
+}
+terminal_dropped() {
+	rm $work/log
+	refuses "the controlling one of a session" $cpt restore --replace tty=/dev/null "$id" &&
+		$cpt restore --drop tty "$id" && says "the end" && ! controlled && end web && $cpt rm "$id"
+}
+
 mkdir -p $work /scratch/cpt /var/lib/cpt
 mount --bind /scratch/cpt /var/lib/cpt
 log_begin
@@ -249,5 +336,10 @@ ok "unix sockets are connected again" sockets_replaced
 ok "unix sockets are inherited" sockets_inherited
 ok "unix sockets are dropped" sockets_dropped
 ok "a socket that is standard input and output becomes a file" socket_as_output
+ok "a terminal is refused by name, and taken if asked for" terminal_refused
+ok "a terminal is inherited, as the controlling one" terminal_inherited
+ok "a terminal of another session is not taken away from it" terminal_busy
+ok "a terminal is replaced" terminal_replaced
+ok "a terminal is dropped" terminal_dropped
 ok "the kernel log is clean" log_is_clean
 results
