@@ -3,6 +3,8 @@
  * A session on a pty, as a shell makes it: its controlling terminal, which one
  * member has dropped and another reads as /dev/tty; a group in the foreground,
  * which Ctrl-C ends, and one in the background, which may not read.
+ *
+ * Runs alone: beside others it has hung when it was restored, which is not understood yet.
  */
 #include <errno.h>
 #include <fcntl.h>
