@@ -113,9 +113,14 @@ pipes_inherited() {
 	exec 3>&-
 	says "the end" && exec 4<&- && end web
 }
+# A line that waits in a fifo until the program says that it has it: whoever opens and closes a fifo may lose it.
+fifo_holds() { # fifo line what-it-says
+	(exec 7<>"$1" && echo "$2" >&7 && says "$3" >/dev/null) &
+	nap 0.5
+}
 pipes_replaced() {
 	rm $work/log; touch $work/file
-	(echo from >$work/in2) &
+	fifo_holds $work/in2 from "got from"
 	$cpt restore --replace "${names[0]}=$work/in2" --replace "pipe=$work/file" "$id" && says "got from" && says "the end" &&
 		end web && grep -qx "answer from" $work/file
 }
@@ -123,7 +128,7 @@ pipes_dropped() {
 	rm $work/log
 	$cpt restore --drop pipe "$id" && says "the end" && end web || return 1
 	rm $work/log
-	(echo last >$work/in2) &
+	fifo_holds $work/in2 last "nobody reads"
 	$cpt restore --replace "${names[0]}=$work/in2" --drop "${names[1]}" "$id" && says "nobody reads" && end web
 }
 # What was sent and not read yet belongs to the container, and is there first.
