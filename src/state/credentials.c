@@ -74,22 +74,18 @@ static int credentials_ask(struct live_process *p, struct live_thread *t, struct
 
 static int credentials_save(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
 {
-	_cleanup_free_ char *status = NULL;
 	struct credentials_row row = { .thread = t->tid };
-	char path[48];
+	const char *status;
 	int r;
 
-	if (p->zombie)
+	if (!s->frozen || p->zombie)
 		return 0;
-	snprintf(path, sizeof(path), "task/%d/status", t->tid);
-	r = read_file_at(p->proc_fd, path, &status, NULL);
+	r = save_thread_status(s, p, t, &status, e);
 	if (r < 0)
-		return s->frozen ? err_ret(e, r, "read /proc/%d/%s", p->pid, path) : 0;
-	if (!s->frozen)
-		return 0;
+		return r;
 	r = credentials_parse(status, s, &row);
 	if (r < 0)
-		return err_set(e, r, "/proc/%d/%s is not as proc(5) says", p->pid, path);
+		return err_set(e, r, "/proc/%d/task/%d/status is not as proc(5) says", p->pid, t->tid);
 	r = credentials_ask(p, t, &row, e);
 	if (r < 0)
 		return r;

@@ -58,18 +58,17 @@ static int fs_path(struct save *s, struct live_process *p, const char *link, cha
 static int fs_save(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
 {
 	struct fs_row row = { .fs = t->tid, .cwd_deleted = COLUMN_NULL };
-	char status_of[48], cwd[48], root[48];
-	_cleanup_free_ char *status = NULL;
+	char cwd[48], root[48];
+	const char *status;
 	int r;
 
 	if (p->zombie || t->fs != t->tid)
 		return 0;
-	snprintf(status_of, sizeof(status_of), "task/%d/status", t->tid);
 	snprintf(cwd, sizeof(cwd), "task/%d/cwd", t->tid);
 	snprintf(root, sizeof(root), "task/%d/root", t->tid);
-	r = read_file_at(p->proc_fd, status_of, &status, NULL);
-	if (r < 0)
-		return s->frozen ? err_ret(e, r, "read /proc/%d/%s", p->pid, status_of) : 0;
+	r = save_thread_status(s, p, t, &status, e);
+	if (r < 0 || !status)
+		return r;
 	row.umask = (int64_t)text_number(status, "Umask", 8, 022);
 	r = fs_path(s, p, cwd, &row.cwd, &row.cwd_deleted, e) ?: fs_path(s, p, root, &row.root, NULL, e);
 	if (r < 0)

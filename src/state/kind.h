@@ -70,6 +70,9 @@ void save_refuse(struct save *s, const struct live_process *p, const char *objec
  */
 int save_forgive(const struct save *s, int r, struct err *e);
 
+/* Text of /proc/<pid>/task/<tid>/status: read once, for all kinds, and freed with @t. NULL: it ended under our eyes. */
+int save_thread_status(struct save *s, struct live_process *p, struct live_thread *t, const char **ret, struct err *e);
+
 /* What has to stay until the volume's snapshot is taken: closed by save_clear(). */
 void save_keep_fd(struct save *s, int fd);
 

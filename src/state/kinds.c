@@ -126,6 +126,18 @@ int save_forgive(const struct save *s, int r, struct err *e)
 	return r;
 }
 
+int save_thread_status(struct save *s, struct live_process *p, struct live_thread *t, const char **ret, struct err *e)
+{
+	char path[48];
+	int r = 0;
+
+	snprintf(path, sizeof(path), "task/%d/status", t->tid);
+	if (!t->status)
+		r = read_file_at(p->proc_fd, path, &t->status, NULL);
+	*ret = t->status;
+	return r < 0 && s->frozen ? err_ret(e, r, "read /proc/%d/%s", p->pid, path) : 0;
+}
+
 void save_keep_fd(struct save *s, int fd)
 {
 	array_grow(s->kept_fds, s->nr_kept_fds, s->cap_kept_fds);

@@ -75,11 +75,13 @@ void live_process_clear(struct live_process *p)
 	}
 	for (size_t i = 0; i < p->nr_fds; i++)
 		free(p->fds[i].locks);
-	for (size_t i = 0; i < p->nr_threads; i++)
+	for (size_t i = 0; i < p->nr_threads; i++) {
+		free(p->threads[i].status);
 		if (p->threads[i].apart) {
 			live_process_clear(p->threads[i].apart);
 			free(p->threads[i].apart);
 		}
+	}
 	free(p->vmas);
 	free(p->fds);
 	free(p->threads);

@@ -51,6 +51,7 @@ struct live_vma {
 struct live_thread {
 	pid_t tid;			/* in cpt's pid namespace */
 	struct tracee tracee;		/* once frozen */
+	char *status;			/* text of /proc/<pid>/task/<tid>/status, see save_thread_status() */
 	/* Sharing found by kcmp: the first thread that has the same descriptor table, fs (cwd, root, umask); or itself. */
 	pid_t files, fs;
 	/* Of a thread that has a table which its leader has not, and is the first: it, looked at as a process with

@@ -84,27 +84,24 @@ static int stat_read(const struct live_process *p, struct process_row *row, stru
 }
 
 /* "NSpid: 812 12 1": the id at each level from cpt's pid namespace inwards. */
-static int thread_save_ids(struct save *s, const struct live_process *p, pid_t tid, struct err *e)
+static int thread_save_ids(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
 {
-	_cleanup_free_ char *status = NULL;
-	const char *ids;
-	char path[48], *end;
-	int r;
+	const char *status, *ids;
+	char *end;
+	int r = save_thread_status(s, p, t, &status, e);
 
-	snprintf(path, sizeof(path), "task/%d/status", tid);
-	r = read_file_at(p->proc_fd, path, &status, NULL);
-	if (r < 0)
-		return s->frozen ? err_ret(e, r, "read /proc/%d/%s", p->pid, path) : 0;
+	if (r < 0 || !status)
+		return r;
 	ids = text_field(status, "NSpid");
 	if (!ids)
-		return err_set(e, -ENOSYS, "/proc/%d/%s has no NSpid: the kernel lacks CONFIG_PID_NS", p->pid, path);
+		return err_set(e, -ENOSYS, "/proc/%d/task/%d/status has no NSpid: the kernel lacks CONFIG_PID_NS", p->pid, t->tid);
 	for (int64_t level = 0; ; level++, ids = end) {
 		int64_t id = strtol(ids, &end, 10);
 
 		if (end == ids)
 			break;
 		*(struct pid_row *)image_add(s->img, &pid_table) =
-			(struct pid_row){ .thread = tid, .level = level, .pid = id };
+			(struct pid_row){ .thread = t->tid, .level = level, .pid = id };
 		if (*end == '\n')
 			break;
 	}
@@ -202,7 +199,7 @@ static int thread_save(struct save *s, struct live_process *p, struct live_threa
 	thread_check_sharing(s, p, t);
 	if (s->frozen && !p->zombie && t == &p->threads[p->nr_threads - 1])
 		threads_check_makers(s, p);
-	return thread_save_ids(s, p, t->tid, e);
+	return thread_save_ids(s, p, t, e);
 }
 
 static void process_check_memory(struct save *s, struct live_process *p)

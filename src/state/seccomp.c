@@ -114,17 +114,14 @@ static int filters_save(struct save *s, struct live_process *p, struct live_thre
 static int seccomp_save(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
 {
 	struct seccomp_row row = { .thread = t->tid, .filter = COLUMN_NULL };
-	_cleanup_free_ char *status = NULL;
-	const char *bypass;
-	char path[48];
+	const char *status, *bypass;
 	int r;
 
 	if (!s->frozen || p->zombie)
 		return 0;
-	snprintf(path, sizeof(path), "task/%d/status", t->tid);
-	r = read_file_at(p->proc_fd, path, &status, NULL);
+	r = save_thread_status(s, p, t, &status, e);
 	if (r < 0)
-		return err_ret(e, r, "read /proc/%d/%s", p->pid, path);
+		return r;
 	row.mode = (int64_t)text_number(status, "Seccomp", 10, SECCOMP_MODE_DISABLED);
 	if (row.mode == SECCOMP_MODE_DISABLED)
 		return 0;
