@@ -11,16 +11,6 @@
 
 #define MIB (1UL << 20)
 
-static int read_boot_id(char **ret, struct err *e)
-{
-	int r = read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", ret, NULL);
-
-	if (r < 0)
-		return err_ret(e, r, "read the boot id");
-	(*ret)[strcspn(*ret, "\n")] = 0;
-	return 0;
-}
-
 static int set_device(const char *cgroup, const char *dev, struct err *e)
 {
 	int r = cgroup_set(cgroup, CGROUP_SWAP_DEVICE_FILE, dev, e);
@@ -35,15 +25,12 @@ static int set_device(const char *cgroup, const char *dev, struct err *e)
 static int set_row(struct store *s, const char *cgroup, int64_t thin_id, const char *parent, const char *cut_short,
 		   struct err *e)
 {
-	_cleanup_free_ char *boot_id = NULL;
-	struct pin_row row = {
+	const struct pin_row row = {
 		.cgroup = (char *)cgroup, .thin_id = thin_id, .parent_snapshot = (char *)parent,
-		.cut_short = (char *)cut_short,
+		.cut_short = (char *)cut_short, .boot_id = (char *)store_boot_id(s),
 	};
-	int r = read_boot_id(&boot_id, e);
 
-	row.boot_id = boot_id;
-	return r ?: catalog_set_pin(store_catalog(s), &row, e);
+	return catalog_set_pin(store_catalog(s), &row, e);
 }
 
 int pin_begin(struct store *s, const char *cgroup, const struct swap_volume *v, const char *parent, struct err *e)

@@ -452,6 +452,11 @@ struct catalog *store_catalog(struct store *s)
 	return s->catalog;
 }
 
+const char *store_boot_id(const struct store *s)
+{
+	return s->boot_id;
+}
+
 /* ---- closing down ------------------------------------------------------------------------ */
 
 struct deactivation {

@@ -39,6 +39,7 @@ void store_closep(struct store **s);
 /* Deactivate the pool and detach the loop devices: everything this boot set up for the store. Fails if volumes are in use. */
 int store_deactivate(struct store *s, struct err *e);
 struct catalog *store_catalog(struct store *s);
+const char *store_boot_id(const struct store *s);	/* of the boot it was opened in: for pins */
 
 /*
  * A new swap volume, swapped on privately: thin device created, activated,
