@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Binding a cgroup to a swap volume, see pin.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include "base/util.h"
 #include "engine/cut_short.h"

@@ -62,28 +62,28 @@ const char *inet_text(const struct inet_address *a, char buf[static 80])
 	return buf;
 }
 
-int inet_bind(int fd, int family, const struct inet_address *a, struct err *e)
+/* The socket's own address, or its peer's; it may have none. */
+static int set_address(int fd, int family, const struct inet_address *a, bool peer, struct err *e)
 {
 	struct sockaddr_storage addr;
 	socklen_t len;
 	char text[80];
+	int r;
 
 	if (!a->address)
 		return 0;
 	if (inet_sockaddr(family, a, &addr, &len, e) < 0)
 		return e->code;
-	return bind(fd, (struct sockaddr *)&addr, len) < 0 ? err_sys(e, "bind to %s", inet_text(a, text)) : 0;
+	r = peer ? connect(fd, (struct sockaddr *)&addr, len) : bind(fd, (struct sockaddr *)&addr, len);
+	return r < 0 ? err_sys(e, "%s to %s", peer ? "connect" : "bind", inet_text(a, text)) : 0;
+}
+
+int inet_bind(int fd, int family, const struct inet_address *a, struct err *e)
+{
+	return set_address(fd, family, a, false, e);
 }
 
 int inet_connect(int fd, int family, const struct inet_address *a, struct err *e)
 {
-	struct sockaddr_storage addr;
-	socklen_t len;
-	char text[80];
-
-	if (!a->address)
-		return 0;
-	if (inet_sockaddr(family, a, &addr, &len, e) < 0)
-		return e->code;
-	return connect(fd, (struct sockaddr *)&addr, len) < 0 ? err_sys(e, "connect to %s", inet_text(a, text)) : 0;
+	return set_address(fd, family, a, true, e);
 }

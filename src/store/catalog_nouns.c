@@ -62,22 +62,27 @@ static const struct table volume_table = TABLE("volume", struct volume_record, v
 
 static const char *const roles[] = { [VOLUME_LIVE] = "live", [VOLUME_SNAPSHOT] = "snapshot" };
 
+/* What was begun as a transaction of its own, outside of any, is committed, or with @r < 0 rolled back. */
+static int end_own(struct catalog *c, bool own, int r, struct err *e)
+{
+	if (r == 0 && own)
+		r = catalog_commit(c, e);
+	if (r < 0 && own)
+		catalog_rollback(c);
+	return r;
+}
+
 int catalog_add_volume(struct catalog *c, const struct volume_row *v, struct err *e)
 {
 	const struct volume_record record = {
 		.thin_id = v->thin_id, .role = (char *)roles[v->role], .origin = v->origin, .bytes = v->bytes,
 		.created_ns = v->created_ns,
 	};
-
 	bool own = !catalog_in_transaction(c);
 	int r = own ? catalog_begin(c, e) : 0;
 
 	r = r ?: catalog_insert(c, &volume_table, "INSERT", NULL, &record, 1, e) ?: catalog_release_thin_id(c, v->thin_id, e);
-	if (r == 0 && own)
-		r = catalog_commit(c, e);
-	if (r < 0 && own)
-		catalog_rollback(c);
-	return r;
+	return end_own(c, own, r, e);
 }
 
 static const char remember_volume[] = "INSERT INTO unfinished (thin_id) SELECT thin_id FROM volume WHERE thin_id = ?1";
@@ -89,11 +94,7 @@ int catalog_remove_volume(struct catalog *c, int64_t thin_id, struct err *e)
 
 	r = r ?: catalog_run(c, remember_volume, thin_id, NULL, "note a volume's end", e) ?:
 	    catalog_run(c, "DELETE FROM volume WHERE thin_id = ?1", thin_id, NULL, "remove a volume", e);
-	if (r == 0 && own)
-		r = catalog_commit(c, e);
-	if (r < 0 && own)
-		catalog_rollback(c);
-	return r;
+	return end_own(c, own, r, e);
 }
 
 int catalog_each_volume(struct catalog *c, int (*fn)(const struct volume_row *, void *), void *arg, struct err *e)
