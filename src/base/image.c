@@ -59,6 +59,14 @@ const struct table *const *image_tables(const struct image *img, size_t *ret_nr)
 	return img->tables;
 }
 
+const struct table *image_table(const struct image *img, const char *name)
+{
+	for (size_t i = 0; i < img->nr_tables; i++)
+		if (strcmp(img->tables[i]->name, name) == 0)
+			return img->tables[i];
+	return NULL;
+}
+
 static struct rows *image_find_rows(const struct image *img, const struct table *t)
 {
 	for (size_t i = 0; i < img->nr_tables; i++)

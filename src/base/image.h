@@ -56,6 +56,8 @@ void image_freep(struct image **img);
 #define _cleanup_image_ __attribute__((cleanup(image_freep)))
 
 const struct table *const *image_tables(const struct image *img, size_t *ret_nr);
+/* The table of that name among these; NULL: there is none. */
+const struct table *image_table(const struct image *img, const char *name);
 /* A new zeroed row at the end of @t's rows. The pointer is good until the next image_add() to @t. */
 void *image_add(struct image *img, const struct table *t);
 /* All rows of @t, in the order they were added (loaded: in primary key order). */

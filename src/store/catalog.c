@@ -509,17 +509,6 @@ static int load_table(struct catalog *c, sqlite3_stmt *keys, const struct table 
 	return r;
 }
 
-static const struct table *find_table(const struct image *img, const char *name)
-{
-	size_t nr;
-	const struct table *const *tables = image_tables(img, &nr);
-
-	for (size_t i = 0; i < nr; i++)
-		if (strcmp(tables[i]->name, name) == 0)
-			return tables[i];
-	return NULL;
-}
-
 int catalog_load_image(struct catalog *c, const char *id, struct image *img, struct err *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *keys = NULL;
@@ -535,7 +524,7 @@ int catalog_load_image(struct catalog *c, const char *id, struct image *img, str
 	/* Only what it has: to prepare a statement costs more than to read most tables. */
 	r = catalog_select(c, &snapshot_table_table, "WHERE snapshot_id = ?", id, &rows, &nr, e);
 	for (size_t i = 0; r == 0 && i < nr; i++) {
-		const struct table *t = find_table(img, rows[i].noun);
+		const struct table *t = image_table(img, rows[i].noun);
 
 		r = t ? load_table(c, keys, t, id, (size_t)rows[i].rows, img, e) :
 			err_set(e, -EBADMSG, "table snapshot_table names \"%s\", which is no table of this cpt's", rows[i].noun);

@@ -74,17 +74,6 @@ static void *add_row(struct image *img, const struct table *t, int64_t thing)
 	return row;
 }
 
-static const struct table *table_named(const char *name)
-{
-	size_t nr;
-	const struct table *const *tables = kind_tables(&nr);
-
-	for (size_t i = 0; i < nr; i++)
-		if (strcmp(tables[i]->name, name) == 0)
-			return tables[i];
-	abort();
-}
-
 static void set_number(void *row, const struct table *t, const char *column, int64_t value)
 {
 	for (size_t i = 0; i < t->nr_columns; i++)
@@ -95,7 +84,8 @@ static void set_number(void *row, const struct table *t, const char *column, int
 /* Two processes, three threads, nothing else. */
 static void add_container(struct image *img)
 {
-	const struct table *process = table_named("process"), *thread = table_named("thread"), *pid = table_named("pid");
+	const struct table *process = image_table(img, "process"), *thread = image_table(img, "thread");
+	const struct table *pid = image_table(img, "pid");
 
 	for (int64_t i = 1; i <= 3; i++) {
 		void *row;

@@ -916,6 +916,15 @@ static void test_sequences_are_aborted(void **state)
 
 /* ---- programs that forbid themselves something ------------------------------------- */
 
+static void forbid(struct sock_filter *code, unsigned short len)
+{
+	struct sock_fprog program = { len, code };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		_exit(1);
+}
+
 static void filtered(struct shared *shm)
 {
 	struct sock_filter code[] = {
@@ -924,11 +933,8 @@ static void filtered(struct shared *shm)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { ARRAY_SIZE(code), code };
 
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-		_exit(1);
+	forbid(code, ARRAY_SIZE(code));
 	shm->step = 1;
 	while (!shm->go)
 		;
@@ -964,11 +970,8 @@ static void forbidden(struct shared *shm)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOANO),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { ARRAY_SIZE(code), code };
 
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-		_exit(1);
+	forbid(code, ARRAY_SIZE(code));
 	shm->step = 1;
 	while (!shm->go)
 		if (syscall(SYS_getppid) >= 0)
