@@ -45,14 +45,16 @@ begin() {
 	mkdir -p $work
 	mkfifo $work/in $work/out $work/in2 $work/out2
 }
-says() { # text: a line of the program's log
+soon() { # command...: within a while it succeeds
 	local i
 	for i in $(seq 300); do
-		grep -qxF "$1" $work/log 2>/dev/null && return 0
+		"$@" 2>/dev/null && return 0
 		nap 0.1
 	done
-	echo "it did not say: $1"
 	return 1
+}
+says() { # text: a line of the program's log
+	soon grep -qxF "$1" $work/log || { echo "it did not say: $1"; return 1; }
 }
 ask() { # text in out: a line to the program, and its answer
 	local line
@@ -193,13 +195,7 @@ my $line = <$a>;
 exit($line ne "answer pair\n");
 P
 hears() { # text
-	local i
-	for i in $(seq 300); do
-		grep -qxF "$1" $work/heard 2>/dev/null && return 0
-		nap 0.1
-	done
-	echo "the server did not hear: $1"
-	return 1
+	soon grep -qxF "$1" $work/heard || { echo "the server did not hear: $1"; return 1; }
 }
 serve() {
 	perl /tmp/server $work/server $work/heard 8>&- &
@@ -269,26 +265,13 @@ terminal() { # whose fifo command...
 }
 no_terminal() { kill "$terminal"; wait "$terminal" 2>/dev/null; true; }
 shows() { # text
-	local i
-	for i in $(seq 300); do
-		grep -qF "$1" $work/screen 2>/dev/null && return 0
-		nap 0.1
-	done
-	echo "the screen does not show: $1, but: $(cat $work/screen)"
-	return 1
+	soon grep -qF "$1" $work/screen || { echo "the screen does not show: $1, but: $(cat $work/screen)"; return 1; }
 }
 types() { printf '%b' "$2" >"$1"; }
 # Has the program a controlling terminal?
 controlled() { awk '$7 != 0 { found = 1 } END { exit !found }' $(sed 's|.*|/proc/&/stat|' $groups/web/cgroup.procs); }
-ended() {
-	local i
-	for i in $(seq 300); do
-		populated web || return 0
-		nap 0.1
-	done
-	echo "it did not end"
-	return 1
-}
+empty() { ! populated web; }
+ended() { soon empty || { echo "it did not end"; return 1; }; }
 terminal_refused() {
 	begin
 	mkdir -p $groups/web
