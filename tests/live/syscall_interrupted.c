@@ -35,14 +35,15 @@ struct waiter {
 	long expected;
 	int expected_errno;
 	bool timed;
+	clockid_t clock;	/* that measures it: only the time of day goes on between snapshot and restore */
 	pthread_t thread;
 };
 
-static double now(void)
+static double now(clockid_t clock)
 {
 	struct timespec at;
 
-	clock_gettime(CLOCK_MONOTONIC, &at);
+	clock_gettime(clock, &at);
 	return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
 }
 
@@ -125,12 +126,18 @@ static struct waiter waiters[] = {
 	{ .what = "read() of a pipe", .call = read_pipe, .expected = 1 },
 	{ .what = "recv()", .call = receive, .expected = 1 },
 	{ .what = "futex(WAIT)", .call = futex_wait, .expected = 0 },
-	{ .what = "sem_timedwait()", .call = futex_timeout, .expected = -1, .expected_errno = ETIMEDOUT, .timed = true },
-	{ .what = "poll()", .call = poll_timeout, .expected = 0, .timed = true },
-	{ .what = "ppoll()", .call = ppoll_timeout, .expected = 0, .timed = true },
-	{ .what = "select()", .call = select_timeout, .expected = 0, .timed = true },
-	{ .what = "nanosleep()", .call = sleep_relative, .expected = 0, .timed = true },
-	{ .what = "clock_nanosleep() until a time", .call = sleep_absolute, .expected = 0, .timed = true },
+	{ .what = "sem_timedwait()", .call = futex_timeout, .expected = -1, .expected_errno = ETIMEDOUT, .timed = true,
+	  .clock = CLOCK_REALTIME },
+	{ .what = "poll()", .call = poll_timeout, .expected = 0, .timed = true,
+	  .clock = CLOCK_MONOTONIC },
+	{ .what = "ppoll()", .call = ppoll_timeout, .expected = 0, .timed = true,
+	  .clock = CLOCK_MONOTONIC },
+	{ .what = "select()", .call = select_timeout, .expected = 0, .timed = true,
+	  .clock = CLOCK_MONOTONIC },
+	{ .what = "nanosleep()", .call = sleep_relative, .expected = 0, .timed = true,
+	  .clock = CLOCK_MONOTONIC },
+	{ .what = "clock_nanosleep() until a time", .call = sleep_absolute, .expected = 0, .timed = true,
+	  .clock = CLOCK_REALTIME },
 	{ .what = "waitpid()", .call = wait_child, .expected = 1 },
 };
 #define NR (int)(sizeof(waiters) / sizeof(*waiters))
@@ -138,7 +145,7 @@ static struct waiter waiters[] = {
 static void *waiter_main(void *arg)
 {
 	struct waiter *w = arg;
-	double begun = now();
+	double begun = now(w->clock);
 	long ret;
 
 	__atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST);
@@ -146,8 +153,8 @@ static void *waiter_main(void *arg)
 	ret = w->call();
 	if (ret != w->expected || (w->expected_errno && errno != w->expected_errno))
 		live_fail("%s: %ld (%s)", w->what, ret, strerror(errno));
-	if (w->timed && now() - begun < REST - 0.01)
-		live_fail("%s: over after %.3f s instead of %d", w->what, now() - begun, REST);
+	if (w->timed && now(w->clock) - begun < REST - 0.01)
+		live_fail("%s: over after %.3f s instead of %d", w->what, now(w->clock) - begun, REST);
 	__atomic_add_fetch(&returned, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
