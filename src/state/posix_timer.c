@@ -27,6 +27,7 @@
  */
 #define ID_HIGHEST (1 << 24)
 #define NS 1000000000L
+#define TWO_TICKS_NS (NS / 50)	/* at CONFIG_HZ=100, the slowest */
 
 static const struct column posix_timer_columns[] = {
 	INT_COLUMN(struct posix_timer_row, process, 1, INT32_MAX),
@@ -128,33 +129,63 @@ static int save_time(struct live_process *p, struct posix_timer_row *row, struct
 }
 
 /*
- * Two looks at the timer from within @t: only on the clock of the thread that
- * looks does time pass in between. One that is disarmed is armed for it, with
- * a time that does not come; nothing else of it changes by that, for its
- * overruns are 0 as long as it is disarmed (posix_timer_set_common()).
+ * 1 ns is also what is left of a timer that should have gone off, but does so
+ * only at the next tick while its thread has the CPU (__posix_cpu_timer_get()).
+ */
+static bool is_due(const struct posix_timer_row *row)
+{
+	return row->value_ns == 1;
+}
+
+/* Two looks from within @t with some of its CPU time in between. ESRCH when the clock's thread has ended. */
+static int look_twice(struct live_process *p, struct live_thread *t, const struct posix_timer_row *row,
+		      const struct itimerspec *meanwhile, int calls, int64_t *ret_cpu_ns, bool *ret_moved, struct err *e)
+{
+	const struct itimerspec had = {
+		.it_value = { 0, row->value_ns }, .it_interval = { row->interval_ns / NS, row->interval_ns % NS },
+	};
+	_cleanup_batch_ struct batch *b = batch_new();
+	size_t had_at = batch_data(b, &had, sizeof(had)), first = batch_data(b, NULL, sizeof(had));
+	size_t second = batch_data(b, NULL, sizeof(had)), cpu_at = batch_data(b, NULL, sizeof(struct timespec));
+	int r;
+
+	if (meanwhile)
+		batch_may_fail(b, batch_call(b, "timer_settime: for a moment", SYS_timer_settime, ARG(row->id), ARG(0),
+					     ARG_AT(batch_data(b, meanwhile, sizeof(*meanwhile))), ARG(0)));
+	batch_call(b, "timer_gettime", SYS_timer_gettime, ARG(row->id), ARG_AT(first));
+	for (int i = 0; i < calls; i++)
+		batch_call(b, "getppid: spend time", SYS_getppid);
+	batch_call(b, "timer_gettime", SYS_timer_gettime, ARG(row->id), ARG_AT(second));
+	if (meanwhile)
+		batch_may_fail(b, batch_call(b, "timer_settime: as it was", SYS_timer_settime, ARG(row->id),
+					     ARG(0), ARG_AT(had_at), ARG(0)));
+	batch_call(b, "clock_gettime", SYS_clock_gettime, ARG(CLOCK_THREAD_CPUTIME_ID), ARG_AT(cpu_at));
+	r = remote_run(p->remote, &t->tracee, b, e);
+	if (r < 0)
+		return r;
+	*ret_moved = memcmp(batch_data_at(b, first), batch_data_at(b, second), sizeof(had)) != 0;
+	*ret_cpu_ns = ns_of(*(const struct timespec *)batch_data_at(b, cpu_at));
+	return 0;
+}
+
+/*
+ * Only on the clock of the thread that looks does time pass between two looks
+ * at the timer. One that is disarmed, or due, is set for them to a time that
+ * does not come, and then as it was. That makes its overruns 0 (see
+ * posix_timer_set_common()), as those of a disarmed timer are; with others,
+ * the thread is given CPU time until the timer goes off, if it is its own.
  */
 static int follows_thread(struct live_process *p, struct live_thread *t, const struct posix_timer_row *row,
 			  bool *ret, struct err *e)
 {
-	const struct itimerspec far = { .it_value = { INT32_MAX, 0 } }, none = { 0 };
-	_cleanup_batch_ struct batch *b = batch_new();
-	size_t far_at = batch_data(b, &far, sizeof(far)), none_at = batch_data(b, &none, sizeof(none));
-	size_t first = batch_data(b, NULL, sizeof(far)), second = batch_data(b, NULL, sizeof(far));
-	int r;
+	const struct itimerspec far = { .it_value = { INT32_MAX, 0 } };
+	bool stands = !row->value_ns || (is_due(row) && !row->overrun);
+	bool wait = is_due(row) && row->overrun;
+	int64_t begun = 0, cpu = 0;
+	int r = look_twice(p, t, row, stands ? &far : NULL, 8, &begun, ret, e);
 
-	/* ESRCH when the clock's thread has ended. */
-	if (!row->value_ns)
-		batch_may_fail(b, batch_call(b, "timer_settime: for a moment", SYS_timer_settime, ARG(row->id), ARG(0),
-					     ARG_AT(far_at), ARG(0)));
-	batch_call(b, "timer_gettime", SYS_timer_gettime, ARG(row->id), ARG_AT(first));
-	for (int i = 0; i < 8; i++)
-		batch_call(b, "getppid: spend time", SYS_getppid);
-	batch_call(b, "timer_gettime", SYS_timer_gettime, ARG(row->id), ARG_AT(second));
-	if (!row->value_ns)
-		batch_may_fail(b, batch_call(b, "timer_settime: disarm it again", SYS_timer_settime, ARG(row->id),
-					     ARG(0), ARG_AT(none_at), ARG(0)));
-	r = remote_run(p->remote, &t->tracee, b, e);
-	*ret = r == 0 && memcmp(batch_data_at(b, first), batch_data_at(b, second), sizeof(far)) != 0;
+	while (r == 0 && !*ret && wait && cpu < begun + TWO_TICKS_NS)
+		r = look_twice(p, t, row, NULL, 256, &cpu, ret, e);
 	return r;
 }
 

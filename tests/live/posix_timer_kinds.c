@@ -11,9 +11,9 @@
 
 #define GONE 3000	/* ids that were used up before */
 
-static volatile sig_atomic_t ticks, alarms, own_cpu, spare_cpu;
+static volatile sig_atomic_t ticks, alarms, own_cpu, spare_cpu, due_cpu;
 static volatile int helper_tid, helper_told, burn;
-static int helper_cpu, helper_spare;
+static int helper_cpu, helper_spare, helper_due;
 
 static int create(clockid_t clock, int notify, int sig, int value, int tid)
 {
@@ -55,6 +55,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		own_cpu++;
 	if (sig == SIGRTMIN + 3 && info->si_value.sival_int == 5)
 		spare_cpu++;
+	if (sig == SIGRTMIN + 4 && info->si_value.sival_int == 6)
+		due_cpu++;
 }
 
 static void spend(long ms, clockid_t clock)
@@ -80,6 +82,9 @@ static void *help(void *arg)
 	pthread_sigmask(SIG_BLOCK, &set_, NULL);
 	helper_cpu = create(CLOCK_THREAD_CPUTIME_ID, SIGEV_SIGNAL, SIGRTMIN + 2, 4, 0);
 	set(helper_cpu, 20, 20);
+	/* Mostly due, for it goes off at ticks only, and with overruns. */
+	helper_due = create(CLOCK_THREAD_CPUTIME_ID, SIGEV_SIGNAL, SIGRTMIN + 4, 6, 0);
+	set(helper_due, 1, 1);
 	helper_spare = create(CLOCK_THREAD_CPUTIME_ID, SIGEV_SIGNAL, SIGRTMIN + 3, 5, 0);
 	helper_tid = (int)syscall(SYS_gettid);
 	for (;;) {
@@ -130,6 +135,7 @@ int main(int argc, char **argv)
 	sigaction(SIGRTMIN, &action, NULL);
 	sigaction(SIGRTMIN + 2, &action, NULL);
 	sigaction(SIGRTMIN + 3, &action, NULL);
+	sigaction(SIGRTMIN + 4, &action, NULL);
 	sigaction(SIGALRM, &action, NULL);
 	off = create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1, 0, 0);
 	live_check(off == 0);
@@ -172,12 +178,13 @@ int main(int argc, char **argv)
 	check_left(off, 0, 0, 0);
 	live_check(alarms == 1);
 	set(helper_spare, 20, 20);
-	own_cpu = spare_cpu = 0;
+	own_cpu = spare_cpu = due_cpu = 0;
 	spend(300, CLOCK_THREAD_CPUTIME_ID);
 	/* The helper does little meanwhile: it may go off once. */
 	live_check(own_cpu <= 2 && spare_cpu <= 2);
 	burn = 1;
 	wait_more(&own_cpu, 5);
 	wait_more(&spare_cpu, 5);
+	wait_more(&due_cpu, 5);
 	live_pass();
 }
