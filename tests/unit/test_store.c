@@ -376,7 +376,15 @@ static bool is_suspended(const struct swap_volume *v)
 	return text[0] == '1';
 }
 
-static void die_in_snapshot(const struct swap_volume *v)
+static pid_t only_child(void)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/self/task/%d/children", getpid()), *text = NULL;
+
+	return read_file_at(AT_FDCWD, path, &text, NULL) == 0 ? (pid_t)strtol(text, NULL, 10) : -1;
+}
+
+/* Killed while @v is suspended, perhaps after the process that watches over it (store/thin.c). */
+static void die_in_snapshot(const struct swap_volume *v, bool with_guard)
 {
 	struct err e = ERR_INIT;
 	struct store *s;
@@ -385,35 +393,66 @@ static void die_in_snapshot(const struct swap_volume *v)
 	if (store_open(&s, dir, STORE_WRITE, &e) < 0 || volume_snapshot_prepare(s, v, &id, &e) < 0 ||
 	    volume_snapshot_take(s, v, id, &e) < 0)
 		_exit(1);
+	if (with_guard) {
+		pid_t guard = only_child();
+
+		if (guard <= 0 || kill(guard, SIGKILL) < 0 || waitpid(guard, NULL, 0) != guard)
+			_exit(2);
+	}
 	kill(getpid(), SIGKILL);
+}
+
+static void killed_in_snapshot(struct swap_volume *v, bool with_guard)
+{
+	struct err e = ERR_INIT;
+	struct pin_row pin = { .cgroup = (char *)"/a" };
+	struct store *s = open_store();
+	int status;
+	pid_t pid;
+
+	ok(volume_create(s, 0, v, &e));
+	pin.thin_id = v->thin_id;
+	pin.boot_id = s->boot_id;
+	ok(catalog_set_pin(store_catalog(s), &pin, &e));
+	close_store();
+	pid = fork();
+	if (pid == 0)
+		die_in_snapshot(v, with_guard);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static void test_volume_left_suspended_goes_on(void **state)
 {
 	struct err e = ERR_INIT;
 	struct swap_volume v;
-	struct pin_row pin = { .cgroup = (char *)"/a" };
 	struct store *s;
-	int status;
-	pid_t pid;
 
 	(void)state;
 	require_vm();
-	s = open_store();
-	ok(volume_create(s, 0, &v, &e));
-	pin.thin_id = v.thin_id;
-	pin.boot_id = s->boot_id;
-	ok(catalog_set_pin(store_catalog(s), &pin, &e));
-	close_store();
-	pid = fork();
-	if (pid == 0)
-		die_in_snapshot(&v);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	killed_in_snapshot(&v, true);
 	assert_true(is_suspended(&v));
 	s = open_store();
 	assert_false(is_suspended(&v));
 	ok(volume_destroy(s, v.thin_id, &e));
+	close_store();
+}
+
+static void test_volume_goes_on_when_cpt_is_killed(void **state)
+{
+	struct err e = ERR_INIT;
+	struct swap_volume v;
+	bool suspended = true;
+
+	(void)state;
+	require_vm();
+	killed_in_snapshot(&v, false);
+	for (int i = 0; suspended && i < 3000; i++) {
+		usleep(10000);
+		suspended = is_suspended(&v);
+	}
+	assert_false(suspended);
+	ok(volume_destroy(open_store(), v.thin_id, &e));
 	close_store();
 }
 
@@ -586,6 +625,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_debris_is_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pin_of_another_boot_is_debris, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_volume_left_suspended_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_volume_goes_on_when_cpt_is_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_pool_is_an_error_not_a_hang, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reader_does_not_wait, setup, teardown),
