@@ -106,17 +106,11 @@ static int send_message(const char *pool, const char *message, struct err *e)
 	return err_ret(e, -(dm_task_get_errno(t) ?: EIO), "tell pool %s \"%s\"", pool, message);
 }
 
-/* Make an active device of one target in one ioctl sequence. */
-static int create_device(const char *name, uint64_t sectors, const char *target, const char *params, struct err *e)
+static bool exists(const char *name)
 {
-	_cleanup_task_ task t = new_task(DM_DEVICE_CREATE, name);
-	_cleanup_free_ char *uuid = xasprintf("CPT-%s", name);
-	_cleanup_free_ char *what = xasprintf("activate %s device", target);
+	struct dm_info info;
 
-	if (!t || !dm_task_set_uuid(t, uuid) || !dm_task_add_target(t, 0, sectors, target, params) ||
-	    !dm_task_set_add_node(t, DM_ADD_NODE_ON_CREATE))
-		return no_task(what, name, e);
-	return run_node_task(t, what, name, e);
+	return get_info(name, &info) == 0;
 }
 
 static int remove_device(const char *name, struct err *e)
@@ -127,6 +121,25 @@ static int remove_device(const char *name, struct err *e)
 	if (!t || !dm_task_retry_remove(t))
 		return no_task("deactivate", name, e);
 	return run_node_task(t, "deactivate", name, e);
+}
+
+/*
+ * Make an active device of one target. To the kernel that is three steps:
+ * where cpt was killed between them there is a device without a table.
+ */
+static int create_device(const char *name, uint64_t sectors, const char *target, const char *params, struct err *e)
+{
+	_cleanup_task_ task t = new_task(DM_DEVICE_CREATE, name);
+	_cleanup_free_ char *uuid = xasprintf("CPT-%s", name);
+	_cleanup_free_ char *what = xasprintf("activate %s device", target);
+	int r = exists(name) ? remove_device(name, e) : 0;
+
+	if (r < 0)
+		return r;
+	if (!t || !dm_task_set_uuid(t, uuid) || !dm_task_add_target(t, 0, sectors, target, params) ||
+	    !dm_task_set_add_node(t, DM_ADD_NODE_ON_CREATE))
+		return no_task(what, name, e);
+	return run_node_task(t, what, name, e);
 }
 
 /* Parameters that the kernel's status or table of a device's only target gives; caller frees. */
@@ -202,7 +215,7 @@ int thin_pool_activate(const char *name, const char *metadata_dev, const char *d
 
 int thin_pool_deactivate(const char *name, struct err *e)
 {
-	return thin_is_active(name) ? remove_device(name, e) : 0;
+	return exists(name) ? remove_device(name, e) : 0;
 }
 
 int thin_pool_status(const char *name, struct thin_pool_status *ret, struct err *e)
@@ -442,10 +455,9 @@ int thin_find(const char *name, char *node, size_t node_len, char *dev, size_t d
 {
 	struct dm_info info;
 	struct stat st;
-	int r = get_info(name, &info);
 
-	if (r < 0)
-		return err_set(e, r, "the device-mapper device %s is not active", name);
+	if (get_info(name, &info) < 0 || !info.live_table)
+		return err_set(e, -ENODEV, "the device-mapper device %s is not active", name);
 	snprintf(node, node_len, "%s/%s", dm_dir(), name);
 	snprintf(dev, dev_len, "%u:%u", info.major, info.minor);
 	/* The node may be missing where udev was to make it and died. */
@@ -510,14 +522,14 @@ int thin_discard(const char *name, const char *node, struct err *e)
 
 int thin_deactivate(const char *name, struct err *e)
 {
-	return thin_is_active(name) ? remove_device(name, e) : 0;
+	return exists(name) ? remove_device(name, e) : 0;
 }
 
 bool thin_is_active(const char *name)
 {
 	struct dm_info info;
 
-	return get_info(name, &info) == 0;
+	return get_info(name, &info) == 0 && info.live_table;
 }
 
 int thin_each_active(const char *prefix, int (*fn)(const char *name, void *arg), void *arg, struct err *e)

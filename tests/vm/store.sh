@@ -45,6 +45,22 @@ unpin_and_check() {	# fifo, output
 	[ "$(sort -u "$2" | wc -l)" = 1 ] && [ "$(wc -l <"$2")" = 2 ]
 }
 
+# What is left when cpt was killed between the steps that activate a device.
+half_activated() {
+	local pool
+	pool=$(dmsetup ls | awk '/^cpt-.*pool/ { print $1 }')
+	sqlite3 /scratch/store-cli/catalog.db 'INSERT INTO unfinished (thin_id) VALUES (77)'
+	dmsetup message "$pool" 0 'create_thin 77' && dmsetup create --notable "${pool%pool}77" || return 1
+	refuses "not pinned" $cpt unpin store-a
+	! dmsetup info "${pool%pool}77" 2>/dev/null || { dmsetup info; return 1; }
+	[ "$(sqlite3 /scratch/store-cli/catalog.db 'SELECT count(*) FROM unfinished')" = 0 ]
+}
+half_activated_pool() {
+	local pool
+	pool=$(dmsetup ls | awk '/^cpt-.*pool/ { print $1 }')
+	dmsetup remove "$pool" && dmsetup create --notable "$pool" && $cpt pin --size 256M store-b && $cpt unpin store-b
+}
+
 log_begin
 mkdir -p /scratch/store-c
 ok "library" env CPT_STORE_TEST=/scratch/store-c timeout 900 "$top/build/unit/test_store"
@@ -67,6 +83,8 @@ mkdir /sys/fs/cgroup/store-b
 ok "pin of a removed cgroup is swept by the next pin" $cpt pin --size 256M store-b
 ok "one volume is left" test "$(swaps)" = 1
 ok "unpin" $cpt unpin store-b
+ok "a volume that was half activated is removed" half_activated
+ok "a pool that was half activated is activated" half_activated_pool
 rmdir /sys/fs/cgroup/store-b
 ok "no volume is left" nothing_left
 ok "kernel log is clean" log_is_clean
