@@ -21,6 +21,7 @@ sources := $(sort $(wildcard src/*.c src/*/*.c src/*/*.S))
 objects := $(patsubst src/%,$(BUILD)/obj/%.o,$(basename $(sources)))
 library_objects := $(filter-out $(BUILD)/obj/main.o,$(objects))
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+vm_tests := $(BUILD)/vm/kill_at.so
 live_tests := $(patsubst tests/live/%.c,$(BUILD)/live/%,$(wildcard tests/live/*_*.c))
 
 .PHONY: all
@@ -55,6 +56,16 @@ $(BUILD)/live/%: tests/live/%.c $(wildcard tests/live/*.h) $(BUILD)/live/live.o 
 	@mkdir -p $(@D)
 	@echo '  LIVE    $<'
 	$(Q)$(CC) $(CPPFLAGS) -Itests/live $(ALL_CFLAGS) -pthread -o $@ $< $(BUILD)/live/live.o -lm
+
+$(BUILD)/vm/%: tests/vm/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  TEST    $<'
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -o $@ $<
+
+$(BUILD)/vm/%.so: tests/vm/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  TEST    $<'
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -shared -fPIC -o $@ $<
 
 $(BUILD)/live/live.o: tests/live/live.c tests/live/live.h Makefile
 	@mkdir -p $(@D)
@@ -109,17 +120,17 @@ fuzz: setup ## catalogs made up by libFuzzer, for FUZZ_SECONDS=60
 	@scripts/fuzz $(BUILD)/fuzz/fuzz_catalog $(FUZZ_SECONDS)
 
 check-vm: kernel ## kernel selftests and live programs in the VM
-	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
+	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(vm_tests) $(BUILD)/unit/test_store
 	@scripts/check-vm --timeout 2600
 
-check-long: kernel ## live programs in every mode
-	@$(MAKE) -s -j$$(nproc) all $(live_tests)
-	@CPT_LIVE_MODES='host-kill ns-kill user-kill host-again ns-again user-again' \
+check-long: kernel ## live programs in every mode, cpt killed at a thousand moments
+	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(vm_tests)
+	@CPT_LIVE_MODES='host-kill ns-kill user-kill host-again ns-again user-again' CPT_KILL_RANDOM=1000 \
 		scripts/check-vm --timeout 15000 -- \
-		live=1/4 live=2/4 live=3/4 live=4/4
+		killpoints live=1/4 live=2/4 live=3/4 live=4/4
 
 check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM
-	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(BUILD)/unit/test_store
+	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(vm_tests) $(BUILD)/unit/test_store
 	@scripts/check-vm --kernel $(BUILD)/kernel-debug/bzImage --mem 6G --timeout 10000
 
 .PHONY: demo shell bench
@@ -147,7 +158,7 @@ install: all ## install cpt, its manual page and completions
 
 .PHONY: clean
 clean: ## remove what the build made, but for the kernel
-	rm -rf $(BUILD)/bench $(BUILD)/fuzz $(BUILD)/obj $(BUILD)/gen $(BUILD)/unit $(BUILD)/live $(BUILD)/cpt
+	rm -rf $(BUILD)/bench $(BUILD)/fuzz $(BUILD)/obj $(BUILD)/gen $(BUILD)/unit $(BUILD)/live $(BUILD)/vm $(BUILD)/cpt
 
 .PHONY: help
 help: ## this list

@@ -7,15 +7,8 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cpt=$top/build/cpt
 catalog=/var/lib/cpt/catalog.db
 work=/scratch/containers
-groups=/sys/fs/cgroup
 suite=containers
 . "$top/tests/vm/lib.sh"
-
-end() {	# cgroup: its tasks, its volume, itself
-	[ -d "$groups/$1" ] || return 0
-	kill_all "$1"
-	$cpt unpin "$1" && find "$groups/$1" -depth -type d -exec rmdir {} +
-}
 
 # What a failed test left is not to fail those after it.
 after_failure() {
@@ -23,19 +16,6 @@ after_failure() {
 	for group in $groups/*/; do end "$(basename "$group")"; done
 }
 
-# Everything that may leak, a line each.
-inventory() {
-	echo "swap areas: $(swaps)"
-	echo "device-mapper devices: $(dmsetup ls | sort | tr '\n' ' ')"
-	echo "loop devices: $(losetup -n -O BACK-FILE | sort | tr '\n' ' ')"
-	echo "cgroups: $(find $groups -mindepth 1 -type d | sort | tr '\n' ' ')"
-	echo "blocks of the pool: $(dmsetup status --target thin-pool | awk '{ print $7 }')"
-	sqlite3 -readonly $catalog "$(sqlite3 -readonly $catalog "SELECT group_concat('SELECT ''rows of ' || name ||
-		': '' || count(*) FROM ' || name, ' UNION ALL ') FROM sqlite_schema
-		WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")"
-	grep -E '^(MemSwap|SwapTotal|SwapFree)' /proc/meminfo
-	echo "System V objects: $(ipcs | awk '/^0x/ { n++ } END { print n + 0 }')"
-}
 as_before() { inventory | diff "$work/before" -; }
 
 start() {	# program cgroup; its directory is $work/run

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What the shell tests of this directory have in common; they set `suite`, their name in each line.
+# What the shell tests of this directory have in common; they set `suite`, their name in each line, `cpt` and `catalog`.
 # CPT_VM_ONLY (a regular expression) chooses some by what they say.
 passed=0 failed=0
+groups=/sys/fs/cgroup
 
 after_failure() { :; }		# a suite may have something to tidy up
 
@@ -47,6 +48,12 @@ kill_all() {	# cgroup
 	while populated "$1"; do nap 0.02; done
 }
 
+end() {	# cgroup: its tasks, its volume, itself
+	[ -d "$groups/$1" ] || return 0
+	kill_all "$1"
+	$cpt unpin "$1" && find "$groups/$1" -depth -type d -exec rmdir {} +
+}
+
 wait_for() {	# seconds, file...
 	local until=$((SECONDS + $1)) file
 	shift
@@ -71,6 +78,20 @@ log_is_clean() {
 }
 
 swaps() { tail -n +2 /proc/swaps | wc -l; }
+
+# Everything that may leak, a line each.
+inventory() {
+	echo "swap areas: $(swaps)"
+	echo "device-mapper devices: $(dmsetup ls | sort | tr '\n' ' ')"
+	echo "loop devices: $(losetup -n -O BACK-FILE | sort | tr '\n' ' ')"
+	echo "cgroups: $(find $groups -mindepth 1 -type d | sort | tr '\n' ' ')"
+	echo "blocks of the pool: $(dmsetup status --target thin-pool | awk '{ print $7 }')"
+	[ ! -e "$catalog" ] || sqlite3 -readonly "$catalog" "$(sqlite3 -readonly "$catalog" "SELECT group_concat('SELECT ''rows of ' || name ||
+		': '' || count(*) FROM ' || name, ' UNION ALL ') FROM sqlite_schema
+		WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")"
+	grep -E '^(MemSwap|SwapTotal|SwapFree)' /proc/meminfo
+	echo "System V objects: $(ipcs | awk '/^0x/ { n++ } END { print n + 0 }')"
+}
 
 results() {
 	echo "$passed passed, $failed failed"
