@@ -98,12 +98,14 @@ static int get_info(const char *name, struct dm_info *ret)
 static int send_message(const char *pool, const char *message, struct err *e)
 {
 	_cleanup_task_ task t = new_task(DM_DEVICE_TARGET_MSG, pool);
+	struct err why = ERR_INIT;
 
 	if (!t || !dm_task_set_sector(t, 0) || !dm_task_set_message(t, message))
 		return no_task("tell", pool, e);
 	if (dm_task_run(t))
 		return 0;
-	return err_ret(e, -(dm_task_get_errno(t) ?: EIO), "tell pool %s \"%s\"", pool, message);
+	err_ret(e, -(dm_task_get_errno(t) ?: EIO), "tell pool %s \"%s\"", pool, message);
+	return thin_pool_check(pool, &why) < 0 ? err_advise(e, "%s: %s", why.msg, why.advice) : e->code;
 }
 
 static bool exists(const char *name)

@@ -60,6 +60,18 @@ static int add_row(struct store *s, const struct swap_volume *v, int64_t origin,
 	return catalog_add_volume(s->catalog, &row, e);
 }
 
+/* What is written to a volume of a full or failed pool only fails: the pool knows why, or else a disk below does. */
+static int blame(struct store *s, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if ((e->code != -EIO && e->code != -ENOSPC) || e->advice[0])
+		return e->code;
+	if (thin_pool_check(s->pool, &why) < 0)
+		return err_advise(e, "%s: %s", why.msg, why.advice);
+	return err_advise(e, "a disk of the store may be failing: the kernel log says more");
+}
+
 int volume_create(struct store *s, uint64_t bytes, struct swap_volume *ret, struct err *e)
 {
 	struct swap_volume v = { .bytes = round_bytes(bytes ?: default_bytes(s)) };
@@ -70,6 +82,7 @@ int volume_create(struct store *s, uint64_t bytes, struct swap_volume *ret, stru
 	r = thin_create(s->pool, (uint32_t)v.thin_id, e) ?: activate(s, &v, e) ?: swap_format(v.path, e) ?:
 	    swap_on(v.path, false, e) ?: add_row(s, &v, COLUMN_NULL, e);
 	if (r < 0) {
+		blame(s, e);
 		volume_erase(s, v.thin_id, &ERR_INIT);
 		return err_in(e, "new swap volume");
 	}
@@ -182,6 +195,7 @@ int volume_clone_finish(struct volume_clone *c, struct swap_volume *ret, struct 
 		*e = c->err;
 	r = c->ret ?: add_row(c->s, &c->v, c->origin, e);
 	if (r < 0) {
+		blame(c->s, e);
 		err_in(e, "clone of volume %ld", c->origin);
 		volume_clone_abandon(c);
 	} else {
@@ -325,6 +339,7 @@ int volume_snapshot_prepare(struct store *s, const struct swap_volume *v, int64_
 	r = flush(v->path, e) ?:
 	    thin_snapshot_prepare(&s->job, s->pool, (uint32_t)id, (uint32_t)v->thin_id, name, e) ?: lock_memory(s, e);
 	if (r < 0) {
+		blame(s, e);
 		volume_snapshot_discard(s, id, &ERR_INIT);
 		return r;
 	}
