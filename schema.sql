@@ -195,21 +195,80 @@ CREATE TABLE cgroup_ns (
 	PRIMARY KEY (snapshot_id, namespace)
 ) STRICT, WITHOUT ROWID;
 
--- Mounts of mount namespaces.
+-- Mounts of mount namespaces, all that are there. Each is of a file system that the host has mounted, too, or of one of
+-- the container's own, or shows a cgroup of the container.
 CREATE TABLE mount (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	mount_ns INTEGER NOT NULL,	-- namespace.namespace
-	place INTEGER NOT NULL,		-- parents before children
-	point TEXT NOT NULL,		-- where it is mounted
-	root TEXT NOT NULL,		-- what of the file system: '/', or the source of a bind mount; of a cgroup2
-					-- that the host had not: cgroup.cgroup, or '/'
+	place INTEGER NOT NULL,		-- from 0, in the order they were made
+	parent INTEGER,			-- place of the mount it is on; NULL: it is the root of the namespace
+	point TEXT NOT NULL,		-- where it is mounted, from the root of the namespace
+	root TEXT NOT NULL,		-- what of the file system: '/', or the source of a bind mount
 	type TEXT NOT NULL,		-- of the file system
 	source TEXT NOT NULL,
 	options TEXT NOT NULL,		-- of this mount
 	fs_options TEXT NOT NULL,	-- of its file system
-	host INTEGER NOT NULL,		-- 1: the host had it too
-	pid_ns INTEGER,			-- proc: the namespace it shows; NULL: the host's
+	host_point TEXT,		-- where the host has it, or more of it, mounted; NULL: nowhere
+	file_system INTEGER,		-- file_system.file_system; NULL: it is not the container's own
+	cgroup TEXT,			-- of a cgroup2: cgroup.cgroup that it shows; NULL: none of the container's
+	shared INTEGER,			-- number of its peer group; NULL: it is private
+	master INTEGER,			-- peer group that it is a slave of; NULL: of none
+	host_slave INTEGER NOT NULL,	-- 1: it is a slave of the host's mount at host_point
+	unbindable INTEGER NOT NULL,	-- 1: it is
+	locked INTEGER NOT NULL,	-- 1: the user namespace that owns mount_ns got it, and can't unmount it
 	PRIMARY KEY (snapshot_id, mount_ns, place)
+) STRICT, WITHOUT ROWID;
+
+-- File systems that only the container has mounted.
+CREATE TABLE file_system (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file_system INTEGER NOT NULL,	-- from 0
+	type TEXT NOT NULL,		-- 'proc', 'sysfs', 'mqueue', 'devpts', 'tmpfs'
+	source TEXT NOT NULL,
+	options TEXT NOT NULL,
+	ns INTEGER,			-- proc, mqueue: the pid, ipc namespace it shows (namespace.namespace); NULL: the host's
+	user_ns INTEGER,		-- tmpfs, devpts: the user namespace it was made in; NULL: the host's
+	dev_major INTEGER NOT NULL,	-- its device then
+	dev_minor INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, file_system)
+) STRICT, WITHOUT ROWID;
+
+-- What is in a tmpfs of the container's own: its inodes.
+CREATE TABLE tmpfs_node (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file_system INTEGER NOT NULL,	-- file_system.file_system
+	node INTEGER NOT NULL,		-- from 0, the root directory; a directory before what is in it
+	mode INTEGER NOT NULL,		-- format and permissions (st_mode)
+	uid INTEGER NOT NULL,
+	gid INTEGER NOT NULL,
+	atime_ns INTEGER NOT NULL,
+	mtime_ns INTEGER NOT NULL,
+	size INTEGER NOT NULL,		-- bytes of a regular file
+	dev_major INTEGER NOT NULL,	-- of a device node
+	dev_minor INTEGER NOT NULL,
+	target TEXT,			-- of a symbolic link
+	shmem INTEGER,			-- contents of a regular file (shmem.shmem); NULL: all of it is a hole
+	PRIMARY KEY (snapshot_id, file_system, node)
+) STRICT, WITHOUT ROWID;
+
+-- Names of these inodes. One that is no directory may have several: hard links.
+CREATE TABLE tmpfs_name (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file_system INTEGER NOT NULL,
+	directory INTEGER NOT NULL,	-- tmpfs_node.node that it is in
+	name TEXT NOT NULL,
+	node INTEGER NOT NULL,
+	PRIMARY KEY (snapshot_id, file_system, directory, name)
+) STRICT, WITHOUT ROWID;
+
+-- Their extended attributes; access control lists are among them.
+CREATE TABLE tmpfs_xattr (
+	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
+	file_system INTEGER NOT NULL,
+	node INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	value BLOB NOT NULL,
+	PRIMARY KEY (snapshot_id, file_system, node, name)
 ) STRICT, WITHOUT ROWID;
 
 -- Processes. A process is known by its pid in the host's pid namespace then.

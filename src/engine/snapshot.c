@@ -11,6 +11,7 @@
 #include "host/cgroup.h"
 #include "state/file.h"
 #include "state/memory.h"
+#include "state/mount.h"
 
 /* What the stages hand on. */
 struct job {
@@ -139,7 +140,7 @@ static int presync(struct job *j, struct err *e)
 
 		if (r < 0)
 			return r;
-		r = memory_sync(&j->live, &j->written, e);
+		r = memory_sync(&j->live, &j->written, e) ?: mounts_presync(&j->live, &j->written, e);
 		live_release(&j->live, &ERR_INIT);
 		if (r < 0)
 			return r;

@@ -19,7 +19,9 @@
 #include <sys/vfs.h>
 #include "state/deleted_file.h"
 #include "state/file.h"
+#include "state/fs_user.h"
 #include "state/memory.h"
+#include "state/mount.h"
 #include "state/namespace.h"
 #include "state/shmem.h"
 
@@ -94,9 +96,8 @@ static bool directory_left(int root, char *path, int64_t mount)
 }
 
 /* Its directory's path, and whose; false when nothing of its mount is left at its path. */
-static bool directory_find(struct live_process *p, int64_t mount, const char *shown, char **ret, bool *ret_own)
+static bool directory_find(int root, int64_t mount, const char *shown, char **ret, bool *ret_own)
 {
-	_cleanup_fd_ int root = openat(p->proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_fd_ int own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	for (int own = 0; own < 2; own++) {
@@ -230,7 +231,7 @@ int deleted_file_save(struct save *s, struct live_process *p, const char *link, 
 	int64_t mount_ns = COLUMN_NULL, mount;
 	struct stat st;
 	bool own;
-	int r;
+	int root, r;
 
 	*ret = COLUMN_NULL;
 	if (fstatat(p->proc_fd, link, &st, 0) < 0)
@@ -243,7 +244,10 @@ int deleted_file_save(struct save *s, struct live_process *p, const char *link, 
 	mount = mount_id(p->proc_fd, link);
 	if (mount < 0)
 		return save_forgive(s, err_set(e, -ENOENT, "/proc/%d/%s does not say in what mount it is", p->pid, link), e);
-	if (!directory_find(p, mount, shown, &directory, &own)) {
+	root = mount_ns_root(s, p, e);
+	if (root < 0)
+		return save_forgive(s, root, e);
+	if (!directory_find(root, mount, shown, &directory, &own)) {
 		save_refuse(s, p, object, "close it, or let its directory be there",
 			    "it was deleted, and no directory of its file system is left at its path");
 		return 0;
@@ -373,6 +377,26 @@ static int file_make(const struct restore *r, const struct deleted_file_row *row
 	return fd >= 0 ? fd : named_make(row, dir, flags, e);
 }
 
+/* Where the host's root has no name, its directory's owner makes it. */
+static int file_make_anywhere(const struct restore *r, const struct deleted_file_row *row, struct err *e)
+{
+	_cleanup_fd_ int dir = -1;
+	struct fs_user was;
+	int fd = file_make(r, row, e);
+
+	if (fd != -EOVERFLOW)
+		return fd;
+	*e = ERR_INIT;
+	dir = open(row->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, "open the directory %s", row->directory);
+	if (fs_user_become(&was, dir, e) < 0)
+		return e->code;
+	fd = file_make(r, row, e);
+	fs_user_return(&was);
+	return fd;
+}
+
 static int file_fill(struct restore *r, const struct deleted_file_row *row, int to, struct err *e)
 {
 	const struct shmem_row *contents = shmem_find(r->img, row->shmem);
@@ -423,7 +447,7 @@ static int row_restore(struct restore *r, const struct deleted_file_row *row, st
 	ret = namespace_enter(r, row->mount_ns, "mnt", &back, e);
 	if (ret < 0)
 		return ret;
-	fd = file_make(r, row, e);
+	fd = file_make_anywhere(r, row, e);
 	left = namespace_leave(&back, "mnt", fd < 0 ? &ERR_INIT : e);
 	if (fd < 0 || left < 0)
 		return fd < 0 ? fd : left;

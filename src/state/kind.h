@@ -41,6 +41,7 @@ struct save {
 	struct live *live;
 	struct image *img;
 	bool frozen;
+	bool presync;			/* of the running one: what is on the way is written through, nothing is recorded */
 	struct refusal *refusals;
 	size_t nr_refusals, cap_refusals;
 	ino_t own_ns[NR_NAMESPACE_TYPES];	/* cpt's own namespaces, see namespace.c; 0: not looked up yet */
@@ -49,6 +50,8 @@ struct save {
 	size_t nr_outside;
 	int *kept_fds;			/* see save_keep_fd() */
 	size_t nr_kept_fds, cap_kept_fds;
+	struct save_ns_root { ino_t ns; int fd; } *ns_roots;	/* see mount_ns_root() */
+	size_t nr_ns_roots, cap_ns_roots;
 };
 
 struct refusal {

@@ -149,6 +149,7 @@ void save_clear(struct save *s)
 	for (size_t i = 0; i < s->nr_kept_fds; i++)
 		close_fd(&s->kept_fds[i]);
 	free(s->kept_fds);
+	free(s->ns_roots);
 	for (size_t i = 0; i < s->nr_refusals; i++) {
 		free(s->refusals[i].object);
 		free(s->refusals[i].reason);
@@ -169,7 +170,7 @@ struct keyed {
 int restore_keyed(const struct restore *r, const char *noun, int64_t number)
 {
 	for (size_t i = 0; i < r->nr_keyed; i++)
-		if (r->keyed[i].number == number && strcmp(r->keyed[i].noun, noun) == 0)
+		if (r->keyed[i].fd >= 0 && r->keyed[i].number == number && strcmp(r->keyed[i].noun, noun) == 0)
 			return r->keyed[i].fd;
 	return -1;
 }

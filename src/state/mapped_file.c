@@ -8,10 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include "state/deleted_file.h"
+#include "state/mount.h"
 #include "state/namespace.h"
 #include "state/vma.h"
 
@@ -62,15 +65,21 @@ static char *path_unescape(const char *path)
 	return copy;
 }
 
-/* What @path leads to for a process: through its own root, or from ours when it is in our mount namespace. */
-static int stat_as(const struct live_process *p, int64_t mount_ns, const char *path, struct stat *st)
+/* What @path leads to in the mount namespace of a process. */
+static int stat_as(struct save *s, const struct live_process *p, int64_t mount_ns, const char *path, struct stat *st,
+		   struct err *e)
 {
-	_cleanup_free_ char *below_root = NULL;
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	_cleanup_fd_ int fd = -1;
+	int root;
 
 	if (mount_ns == COLUMN_NULL)
-		return stat(path, st) < 0 ? -errno : 0;
-	below_root = xasprintf("root%s", path);
-	return fstatat(p->proc_fd, below_root, st, 0) < 0 ? -errno : 0;
+		return stat(path, st) < 0 ? -ENOENT : 0;
+	root = mount_ns_root(s, p, e);
+	if (root < 0)
+		return root;
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	return fd < 0 || fstat(fd, st) < 0 ? -ENOENT : 0;
 }
 
 /*
@@ -128,7 +137,9 @@ int mapped_file_save(struct save *s, struct live_process *p, const char *link, c
 				return r;
 			found = mapped;
 		} else {
-			r = stat_as(p, mount_ns, path, &found);
+			r = stat_as(s, p, mount_ns, path, &found, e);
+			if (r < 0 && e->code)
+				return r;
 		}
 		if (r < 0 || found.st_dev != mapped.st_dev || found.st_ino != mapped.st_ino) {
 			save_refuse(s, p, object, "restart the program, so that it uses the file that is there now",

@@ -27,6 +27,9 @@ int memory_save(struct save *s, struct err *e);
  */
 int memory_save_contents(struct save *s, int fd, int64_t *ret_shmem, struct err *e);
 
+/* The first half of that, of a container that runs: what it changes later is written again. */
+int memory_sync_contents(struct save *s, int fd, struct err *e);
+
 /* Pages that the runs of a snapshot name, and how many runs there are. */
 void memory_count(const struct image *img, int64_t *pages, int64_t *runs);
 

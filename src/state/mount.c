@@ -1,515 +1,372 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mounts. A restored mount namespace begins as a copy of cpt's own; what the
- * snapshot's had beyond that is mounted, what it had not is unmounted. File
- * systems whose contents live in the kernel (proc, sysfs, mqueue, devpts, an
- * empty tmpfs) can be mounted anew, others must be in cpt's own namespace too.
- * A cgroup2 that shows a cgroup of the container is a bind mount of the new one,
- * which is what mounting it in a cgroup namespace amounts to (cgroup_do_get_tree());
- * its source is told as the host's.
+ * Mounts of the container's mount namespaces, as they are: each is either of a
+ * file system that the host has mounted, too, or of one of the container's own
+ * (file_system.c). They are made again by mount_restore.c.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
-#include "host/cgroup.h"
-#include "state/cgroup.h"
+#include "state/file_system.h"
 #include "state/mount.h"
+#include "state/mount_source.h"
+#include "state/mount_stage.h"
 #include "state/namespace.h"
-#include "state/process.h"
-#include "state/user_namespace.h"
-
-#define KEYED_CGROUP2 "cgroup2"	/* detached mounts, by row */
+#include "state/tmpfs.h"
 
 static const struct column mount_columns[] = {
 	INT_COLUMN(struct mount_row, mount_ns, 0, 65535),
 	INT_COLUMN(struct mount_row, place, 0, 1 << 20),
+	INT_COLUMN_OR_NULL(struct mount_row, parent, 0, 1 << 20),
 	TEXT_COLUMN(struct mount_row, point, 4095),
 	TEXT_COLUMN(struct mount_row, root, 4095),
 	TEXT_COLUMN(struct mount_row, type, 255),
 	TEXT_COLUMN(struct mount_row, source, 4095),
 	TEXT_COLUMN(struct mount_row, options, 4095),
 	TEXT_COLUMN(struct mount_row, fs_options, 4095),
-	INT_COLUMN(struct mount_row, host, 0, 1),
-	INT_COLUMN_OR_NULL(struct mount_row, pid_ns, 0, 65535),
+	TEXT_COLUMN_OR_NULL(struct mount_row, host_point, 4095),
+	INT_COLUMN_OR_NULL(struct mount_row, file_system, 0, 1 << 20),
+	TEXT_COLUMN_OR_NULL(struct mount_row, cgroup, 4095),
+	INT_COLUMN_OR_NULL(struct mount_row, shared, 1, INT32_MAX),
+	INT_COLUMN_OR_NULL(struct mount_row, master, 1, INT32_MAX),
+	INT_COLUMN(struct mount_row, host_slave, 0, 1),
+	INT_COLUMN(struct mount_row, unbindable, 0, 1),
+	INT_COLUMN(struct mount_row, locked, 0, 1),
 };
 const struct table mount_table = TABLE("mount", struct mount_row, mount_columns);
 
-/* ---- mountinfo --------------------------------------------------------- */
-
-/* Blanks in paths are written as \040 and the like. */
-static char *unescape(const char *s, size_t len)
+const struct mount_row *mount_rows(const struct image *img, int64_t mount_ns, size_t *ret_nr)
 {
-	char *out = xmalloc(len + 1), *o = out;
+	size_t nr, first = 0, last;
+	const struct mount_row *rows = image_rows(img, &mount_table, &nr);
 
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] == '\\' && i + 3 < len) {
-			*o++ = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
-			i += 3;
-		} else {
-			*o++ = s[i];
-		}
-	}
-	*o = 0;
-	return out;
+	while (first < nr && rows[first].mount_ns != mount_ns)
+		first++;
+	for (last = first; last < nr && rows[last].mount_ns == mount_ns; )
+		last++;
+	*ret_nr = last - first;
+	return rows + first;
 }
 
-bool mount_info_parse(const char *line, size_t len, struct mount_info *m)
+const struct mount_row *mount_row_at(const struct image *img, int64_t mount_ns, int64_t place)
 {
-	const char *fields[32], *end = line + len;
-	size_t lens[32], nr = 0, dash = 0;
+	size_t nr;
+	const struct mount_row *rows = mount_rows(img, mount_ns, &nr);
 
-	for (const char *p = line; p < end && nr < ARRAY_SIZE(fields); nr++) {
-		const char *blank = memchr(p, ' ', (size_t)(end - p)) ?: end;
+	return place >= 0 && (size_t)place < nr ? &rows[place] : NULL;
+}
 
-		fields[nr] = p;
-		lens[nr] = (size_t)(blank - p);
-		if (!dash && lens[nr] == 1 && *p == '-')
-			dash = nr;
-		p = blank + 1;
-	}
-	if (dash < 6 || dash + 3 >= nr)
-		return false;
-	*m = (struct mount_info){
-		.device = unescape(fields[2], lens[2]), .root = unescape(fields[3], lens[3]),
-		.point = unescape(fields[4], lens[4]), .options = unescape(fields[5], lens[5]),
-		.type = unescape(fields[dash + 1], lens[dash + 1]),
-		.source = unescape(fields[dash + 2], lens[dash + 2]),
-		.fs_options = unescape(fields[dash + 3], lens[dash + 3]),
+bool mount_attributes(const char *options, uint64_t *ret)
+{
+	static const struct { const char *word; uint64_t flag; } words[] = {
+		{ "ro", MOUNT_ATTR_RDONLY }, { "nosuid", MOUNT_ATTR_NOSUID }, { "nodev", MOUNT_ATTR_NODEV },
+		{ "noexec", MOUNT_ATTR_NOEXEC }, { "noatime", MOUNT_ATTR_NOATIME },
+		{ "nodiratime", MOUNT_ATTR_NODIRATIME }, { "nosymfollow", MOUNT_ATTR_NOSYMFOLLOW },
+		{ "relatime", 0 }, { "rw", 0 },
 	};
-	return true;
+	size_t nr_words = 0, nr_known = 0, len;
+
+	/* That times of access are all noted is shown by no word at all. */
+	*ret = option_find(options, "relatime", &len) || option_find(options, "noatime", &len) ? 0 :
+	       MOUNT_ATTR_STRICTATIME;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (option_find(options, words[i].word, &len)) {
+			*ret |= words[i].flag;
+			nr_known++;
+		}
+	for (const char *p = options; *p; p = strchrnul(p, ',') + (*strchrnul(p, ',') == ','))
+		nr_words++;
+	return nr_known == nr_words;
 }
 
-void mount_info_clear(struct mount_info *m)
+static bool is_deleted(const char *root)
 {
-	free(m->point);
-	free(m->root);
-	free(m->type);
-	free(m->source);
-	free(m->options);
-	free(m->fs_options);
-	free(m->device);
+	size_t len = strlen(root), tail = strlen("//deleted");
+
+	return len >= tail && strcmp(root + len - tail, "//deleted") == 0;
 }
 
-struct mounts {
-	struct mount_info *list;
-	size_t nr, cap;
-};
+/* ---- refusing ----------------------------------------------------------- */
 
-static void mounts_clear(struct mounts *m)
-{
-	for (size_t i = 0; i < m->nr; i++)
-		mount_info_clear(&m->list[i]);
-	free(m->list);
-}
-
-static int mounts_read(int proc_fd, const char *path, struct mounts *m)
-{
-	_cleanup_free_ char *text = NULL;
-	int r = read_file_at(proc_fd, path, &text, NULL);
-
-	*m = (struct mounts){ 0 };
-	for (char *line = text, *end; r == 0 && *line; line = end + (*end == '\n')) {
-		end = strchrnul(line, '\n');
-		array_grow(m->list, m->nr, m->cap);
-		if (mount_info_parse(line, (size_t)(end - line), &m->list[m->nr]))
-			m->nr++;
-	}
-	return r;
-}
-
-/* @device NULL: whatever it is now. */
-static bool mounts_have(const struct mounts *m, const char *point, const char *type, const char *root,
-			const char *device)
+static bool has_group(const struct mounts *m, int64_t group)
 {
 	for (size_t i = 0; i < m->nr; i++)
-		if (strcmp(m->list[i].point, point) == 0 && strcmp(m->list[i].type, type) == 0 &&
-		    strcmp(m->list[i].root, root) == 0 && (!device || strcmp(m->list[i].device, device) == 0))
+		if (m->list[i].shared == group)
 			return true;
 	return false;
+}
+
+static void refuse(struct mount_visit *v, const struct mount_info *m, const char *advice, const char *why)
+{
+	char object[300];
+
+	snprintf(object, sizeof(object), "the mount %.200s (%s)", m->point, m->type);
+	save_refuse(v->s, v->process, object, advice, "%s", why);
+}
+
+static void refuse_any(struct mount_visit *v, size_t i, const struct mount_row *row)
+{
+	const struct mount_info *m = &v->theirs.list[i];
+	uint64_t attributes;
+
+	if (m->shared && has_group(&v->host, m->shared))
+		refuse(v, m, "`mount --make-private` it", "it is shared with mounts of the host");
+	if (!mount_attributes(m->options, &attributes))
+		refuse(v, m, "mount it without", "cpt does not know all of its options");
+	if (is_deleted(m->root))
+		refuse(v, m, "unmount it", "it is a bind mount of something that was deleted");
+	if (row->host_point || row->cgroup || is_deleted(m->root))
+		return;
+	if (!file_system_known(m->type))
+		refuse(v, m, "mount it in the host's namespace as well",
+		       "only the container has it, and cpt can't restore file systems of this type");
+	else if (strcmp(m->root, "/") != 0 && (strcmp(m->type, "devpts") == 0 || strcmp(m->type, "mqueue") == 0))
+		refuse(v, m, "unmount it", "it is a bind mount of what is not there yet when a container is restored");
+}
+
+/* cpt finds it again by its path when it is restored. */
+static void refuse_covered_locked(struct mount_visit *v, const struct mount_info *m)
+{
+	_cleanup_fd_ int fd = mount_reach(v->root, m->point, m->id);
+
+	if (fd < 0)
+		refuse(v, m, "`mount --make-private` it before", "it is shared and covered, and its user namespace has it locked");
+}
+
+/* A part of a proc is bound from where all of it is mounted. */
+static void refuse_partial_proc(struct mount_visit *v, const struct mount_info *m)
+{
+	for (size_t i = 0; i < v->theirs.nr; i++)
+		if (strcmp(v->theirs.list[i].device, m->device) == 0 && strcmp(v->theirs.list[i].root, "/") == 0)
+			return;
+	refuse(v, m, "mount the whole of it as well", "it is a part of a proc that is mounted nowhere in the container");
 }
 
 /* ---- saving ----------------------------------------------------------- */
 
-/* Is a process both where a proc is mounted and in the pid namespace that it shows? That one mounts it anew. */
-static bool proc_has_mounter(struct save *s, int64_t mount_ns, int64_t pid_ns)
+/* What is in a tmpfs is read through a mount of cpt's own, on which nothing else is mounted. Inside of the namespace. */
+static int tmpfs_clone(const struct mount_visit *v, const char *device)
 {
-	for (size_t i = 0; i < s->live->nr_processes; i++) {
-		const struct live_process *p = &s->live->processes[i];
-		int64_t mnt, pid;
+	struct mount_attr noatime = { .attr_set = MOUNT_ATTR_NOATIME, .attr_clr = MOUNT_ATTR__ATIME };
 
-		if (!p->zombie && namespace_of(s, p, "mnt", &mnt, &ERR_INIT) == 0 && mnt == mount_ns &&
-		    namespace_of(s, p, "pid", &pid, &ERR_INIT) == 0 && pid == pid_ns)
-			return true;
+	for (size_t i = 0; i < v->theirs.nr; i++) {
+		const struct mount_info *m = &v->theirs.list[i];
+		_cleanup_fd_ int at = -1, fd = -1;
+
+		if (strcmp(m->device, device) != 0 || strcmp(m->root, "/") != 0)
+			continue;
+		at = mount_reach(v->root, m->point, m->id);
+		fd = at < 0 ? -1 : open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+		if (fd >= 0 && mount_setattr(fd, "", AT_EMPTY_PATH, &noatime, sizeof(noatime)) == 0)
+			return take_fd(&fd);
 	}
-	return false;
+	return -1;
 }
 
-/* The pid namespace that a proc shows is that of its process 1: perhaps one that no process met so far is in. */
-static int64_t proc_pid_ns(struct save *s, struct live_process *p, const struct mount_info *m, int64_t mount_ns)
+static int tmpfs_contents(struct mount_visit *v, const struct mount_info *m, int64_t file_system, struct err *e)
 {
 	_cleanup_fd_ int fd = -1;
-	int64_t ns = COLUMN_NULL;
-	char text[4200];
-
-	snprintf(text, sizeof(text), "root%s/1/ns/pid", m->point);
-	fd = openat(p->proc_fd, text, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && namespace_of_pid_fd(s, fd, &ns, &ERR_INIT) == 0 &&
-	    (ns == COLUMN_NULL || proc_has_mounter(s, mount_ns, ns)))
-		return ns;
-	snprintf(text, sizeof(text), "the proc mounted at %.200s", m->point);
-	if (s->frozen)	/* before that it may have been the last process that ended */
-		save_refuse(s, p, text, "unmount it", "no process of the container is in the pid namespace it shows");
-	return ns;
-}
-
-/* Nothing can be reached through a mount that another at the same point covers. */
-static bool covered(const struct mounts *m, size_t i)
-{
-	for (size_t later = i + 1; later < m->nr; later++)
-		if (strcmp(m->list[later].point, m->list[i].point) == 0)
-			return true;
-	return false;
-}
-
-static bool is_cgroup2(const char *type)
-{
-	return strcmp(type, "cgroup2") == 0;
-}
-
-/* Of a cgroup2 of its own: the cgroup below the container's that it shows, or "/", all of them. NULL: another. */
-static const char *shown_cgroup(const struct save *s, const struct mount_info *m)
-{
-	size_t len = strlen(s->live->cgroup);
-
-	if (!is_cgroup2(m->type) || strcmp(m->root, "/") == 0)
-		return is_cgroup2(m->type) ? m->root : NULL;
-	if (strncmp(m->root, s->live->cgroup, len) != 0 || (m->root[len] && m->root[len] != '/'))
-		return NULL;
-	return m->root[len] ? m->root + len + 1 : "";
-}
-
-static bool tmpfs_is_empty(const struct live_process *p, const struct mount_info *m)
-{
-	_cleanup_dir_ DIR *dir = NULL;
-	char path[4200];
-	int fd;
-
-	snprintf(path, sizeof(path), "root%s", m->point);
-	fd = openat(p->proc_fd, path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	dir = fdopendir(fd);
-	for (struct dirent *d; (d = readdir(dir)); )
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			return false;
-	return true;
-}
-
-/* What can be mounted anew: all that is in it is the kernel's, or nothing is. */
-static bool is_kernel_fs(const char *type)
-{
-	return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0 || strcmp(type, "mqueue") == 0 ||
-	       strcmp(type, "devpts") == 0;
-}
-
-static void refuse_foreign(struct save *s, struct live_process *p, const struct mount_info *m, bool is_covered)
-{
-	char object[300];
-
-	if (shown_cgroup(s, m))
-		return;
-	snprintf(object, sizeof(object), "the mount %.200s (%s)", m->point, m->type);
-	if (strcmp(m->root, "/") != 0)
-		save_refuse(s, p, object, "mount it in the host's namespace as well",
-			    "it is a bind mount of %s that only the container has", m->root);
-	else if (strcmp(m->type, "tmpfs") == 0 && is_covered)
-		save_refuse(s, p, object, "unmount what covers it", "another mount covers it, so cpt can't see what is in it");
-	else if (strcmp(m->type, "tmpfs") == 0 ? !tmpfs_is_empty(p, m) : !is_kernel_fs(m->type))
-		save_refuse(s, p, object, "mount it in the host's namespace as well",
-			    "only the container has it, and cpt can't restore its contents yet");
-}
-
-static int mounts_save(struct save *s, struct live_process *p, int64_t ns, struct err *e)
-{
-	struct mounts host, theirs;
+	struct mount_ns_back back;
 	int r;
 
-	r = mounts_read(-1, "/proc/self/mountinfo", &host);
+	r = mount_ns_enter(v->s, v->process, &back, e);
+	if (r <= 0)
+		return r;
+	fd = tmpfs_clone(v, m->device);
+	r = mount_ns_leave(&back, e);
+	if (r < 0)
+		return r;
+	if (fd < 0) {
+		refuse(v, m, "unmount what covers it", strcmp(m->root, "/") == 0 ?
+		       "another mount covers it, so cpt can't see what is in it" :
+		       "it is a bind mount of a part of a tmpfs, and cpt can't see what else is in that");
+		return 0;
+	}
+	return tmpfs_save(v->s, v->process, m->point, file_system, fd, e);
+}
+
+/* Several may be of one file system: the contents come with the first. */
+static int own_save(struct mount_visit *v, const struct mount_info *m, struct mount_row *mount, struct err *e)
+{
+	bool is_new;
+	struct file_system_row *fs = file_system_save(v->s, m, v->user_ns, &is_new);
+
+	mount->file_system = fs->file_system;
+	if (strcmp(m->type, "proc") == 0 && strcmp(m->root, "/") != 0)
+		refuse_partial_proc(v, m);
+	else if (strcmp(m->type, "proc") == 0 && !fs->known)
+		fs->known = mount_proc_pid_ns(v, m, &fs->ns);
+	else if (is_new && strcmp(m->type, "mqueue") == 0)
+		fs->ns = mount_mqueue_ipc_ns(v->s, m);
+	return is_new && strcmp(m->type, "tmpfs") == 0 ? tmpfs_contents(v, m, fs->file_system, e) : 0;
+}
+
+static int64_t or_null(int64_t group)
+{
+	return group ?: COLUMN_NULL;
+}
+
+/* A proc of the container's pid namespace is another one after a restore, wherever else it is mounted now. */
+static bool is_of_host(struct mount_visit *v, const struct mount_info *m, const struct mount_info *h)
+{
+	int64_t ns = COLUMN_NULL;
+
+	if (h && strcmp(m->type, "proc") == 0 && strcmp(m->root, "/") == 0)
+		mount_proc_pid_ns(v, m, &ns);
+	return h && !mount_shown_cgroup(v->s, m) && ns == COLUMN_NULL;
+}
+
+/*
+ * MNT_LOCKED is shown nowhere. Whoever makes a mount namespace in a new user namespace has all mounts locked
+ * (lock_mnt_tree()), and nobody in there can make any with the host's file systems at their places below those.
+ */
+static bool is_locked(const struct mount_visit *v, const struct mount_row *row, const struct mount_info *h)
+{
+	const struct mount_row *parent = row->parent == COLUMN_NULL ? NULL : mount_row_at(v->s->img, v->ns, row->parent);
+	const struct file_system_row *fs = row->file_system == COLUMN_NULL ? NULL :
+		file_system_find(v->s->img, row->file_system);
+
+	if (v->user_ns == COLUMN_NULL || (row->parent != COLUMN_NULL && (!parent || !parent->locked)))
+		return false;
+	return row->host_point ? strcmp(row->point, row->host_point) == 0 && strcmp(row->root, h->root) == 0 :
+	       fs && strcmp(fs->type, "tmpfs") == 0 && fs->user_ns != v->user_ns;
+}
+
+static int one_save(struct mount_visit *v, size_t i, struct err *e)
+{
+	const struct mount_info *m = &v->theirs.list[i], *h = mount_of_host(&v->host, m);
+	size_t parent = mounts_by_id(&v->theirs, m->parent), before = v->s->nr_refusals;
+	struct image *img = v->s->img;
+	struct mount_row row = {
+		.mount_ns = v->ns, .place = (int64_t)i,
+		.parent = parent < v->theirs.nr && parent != i ? (int64_t)parent : COLUMN_NULL,
+		.point = image_strdup(img, m->point), .root = image_strdup(img, m->root),
+		.type = image_strdup(img, m->type), .source = image_strdup(img, m->source),
+		.options = image_strdup(img, m->options), .fs_options = image_strdup(img, m->fs_options),
+		.file_system = COLUMN_NULL, .shared = or_null(m->shared), .master = or_null(m->master),
+		.unbindable = m->unbindable,
+	};
+
+	if (is_of_host(v, m, h)) {
+		row.host_point = image_strdup(img, h->point);
+		row.host_slave = mount_is_slave_of(m, h);
+		row.master = row.host_slave ? COLUMN_NULL : row.master;
+	} else if (mount_shown_cgroup(v->s, m)) {
+		row.cgroup = image_strdup(img, mount_shown_cgroup(v->s, m));
+	}
+	refuse_any(v, i, &row);
+	if (!row.host_point && !row.cgroup && v->s->nr_refusals == before && own_save(v, m, &row, e) < 0)
+		return err_in(e, "%s mounted at %s", m->type, m->point);
+	row.locked = is_locked(v, &row, h);
+	if (row.locked && (m->shared || m->master || m->unbindable))
+		refuse_covered_locked(v, m);
+	*(struct mount_row *)image_add(img, &mount_table) = row;
+	return 0;
+}
+
+static void refuse_unknown_procs(struct mount_visit *v)
+{
+	const struct file_system_row *fs;
+	size_t nr;
+	const struct mount_row *rows = mount_rows(v->s->img, v->ns, &nr);
+
+	for (size_t i = 0; i < nr; i++) {
+		fs = rows[i].file_system == COLUMN_NULL ? NULL : file_system_find(v->s->img, rows[i].file_system);
+		if (fs && strcmp(fs->type, "proc") == 0 && !fs->known && strcmp(rows[i].root, "/") == 0)
+			refuse(v, &v->theirs.list[i], "unmount what covers it",
+			       "another mount covers it, so cpt can't see whose processes it shows");
+	}
+}
+
+/* When all namespaces are there: what is shared in groups that can't be put together again. */
+static void refuse_groups(struct save *s)
+{
+	size_t nr;
+	const struct mount_row *rows = image_rows(s->img, &mount_table, &nr);
+
+	for (size_t i = 0; i < nr && !s->nr_refusals; i++) {
+		const char *trouble = mount_group_trouble(rows, nr, &rows[i]);
+		char object[300];
+
+		snprintf(object, sizeof(object), "the mount %.200s (%s)", rows[i].point, rows[i].type);
+		if (trouble)
+			save_refuse(s, NULL, object, "`mount --make-private` it", "%s", trouble);
+	}
+}
+
+/* What the process sees may be less, and from another root: cpt looks from inside. */
+static int visit_read(struct mount_visit *v, struct err *e)
+{
+	_cleanup_fd_ int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct mount_ns_back back;
+	int r, left;
+
+	if (self < 0)
+		return err_sys(e, "open /proc/self");
+	r = mounts_read(self, &v->host);
 	if (r < 0)
 		return err_ret(e, r, "read /proc/self/mountinfo");
-	r = mounts_read(p->proc_fd, "mountinfo", &theirs);
-	for (size_t i = 0; r == 0 && i < theirs.nr; i++) {
-		const struct mount_info *m = &theirs.list[i];
-		bool is_covered = covered(&theirs, i);
-		struct mount_row row = {
-			ns, (int64_t)i, image_strdup(s->img, m->point), image_strdup(s->img, m->root),
-			image_strdup(s->img, m->type), image_strdup(s->img, m->source),
-			image_strdup(s->img, m->options), image_strdup(s->img, m->fs_options),
-			mounts_have(&host, m->point, m->type, m->root, m->device), COLUMN_NULL,
-		};
+	r = mount_ns_enter(v->s, v->process, &back, e);
+	if (r <= 0)
+		return r;
+	r = mounts_read(self, &v->theirs);
+	left = mount_ns_leave(&back, e);
+	return r < 0 ? err_ret(e, r, "read mountinfo in the mount namespace of task %d", v->process->pid) : left;
+}
 
-		if (strcmp(m->type, "proc") == 0 && !is_covered)
-			row.pid_ns = proc_pid_ns(s, p, m, ns);
-		/* A proc of an inner pid namespace shows another one after a restore, wherever it was mounted. */
-		if (row.pid_ns != COLUMN_NULL)
-			row.host = 0;
-		if (!row.host)
-			refuse_foreign(s, p, m, is_covered);
-		if (!row.host && shown_cgroup(s, m))
-			row.root = image_strdup(s->img, shown_cgroup(s, m));
-		*(struct mount_row *)image_add(s->img, &mount_table) = row;
-	}
-	mounts_clear(&host);
+static int namespace_save(struct save *s, struct live_process *p, int64_t ns, struct err *e)
+{
+	const struct namespace_row *row = image_find(s->img, &namespace_table, offsetof(struct namespace_row, namespace), ns);
+	struct mount_visit v = { .s = s, .process = p, .ns = ns, .user_ns = row->user_ns };
+	int r;
+
+	v.root = mount_ns_root(s, p, e);
+	if (v.root < 0)
+		return v.root;
+	r = visit_read(&v, e);
+	for (size_t i = 0; r == 0 && i < v.theirs.nr; i++)
+		r = one_save(&v, i, e);
 	if (r == 0)
-		mounts_clear(&theirs);
-	return r < 0 && s->frozen ? err_ret(e, r, "read /proc/%d/mountinfo", p->pid) : 0;
+		refuse_unknown_procs(&v);
+	mounts_clear(&v.host);
+	mounts_clear(&v.theirs);
+	return r;
 }
 
 static int mount_save(struct save *s, struct live_process *p, struct err *e)
 {
-	int64_t ns;
+	int64_t ns = COLUMN_NULL;
 	int r = p->zombie ? 0 : namespace_of(s, p, "mnt", &ns, e);
 
-	if (p->zombie || r < 0 || ns == COLUMN_NULL ||
-	    image_find(s->img, &mount_table, offsetof(struct mount_row, mount_ns), ns))
-		return r;
-	return mounts_save(s, p, ns, e);
+	if (r == 0 && ns != COLUMN_NULL && !image_find(s->img, &mount_table, offsetof(struct mount_row, mount_ns), ns))
+		r = namespace_save(s, p, ns, e);
+	if (r == 0 && p->index + 1 == s->live->nr_processes)
+		refuse_groups(s);
+	return r;
 }
 
-/* ---- restoring -------------------------------------------------------- */
-
-static bool recorded(const struct restore *r, int64_t ns, const struct mount_info *m)
+int mounts_presync(struct live *l, struct sync_figures *sum, struct err *e)
 {
-	const struct mount_row *row;
+	size_t nr;
+	const struct table *const *tables = kind_tables(&nr);
+	struct save s = { .live = l, .img = image_new(tables, nr), .written = sum, .presync = true };
+	int r = 0;
 
-	image_for_each(row, r->img, &mount_table)
-		if (row->mount_ns == ns && strcmp(row->point, m->point) == 0 && strcmp(row->type, m->type) == 0 &&
-		    (row->host || !is_cgroup2(m->type)))
-			return true;
-	return false;
-}
-
-static unsigned long mount_flags(const char *options)
-{
-	static const struct { const char *word; unsigned long flag; } words[] = {
-		{ "ro", MS_RDONLY }, { "nosuid", MS_NOSUID }, { "nodev", MS_NODEV }, { "noexec", MS_NOEXEC },
-		{ "noatime", MS_NOATIME }, { "nodiratime", MS_NODIRATIME }, { "relatime", MS_RELATIME },
-	};
-	unsigned long flags = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		for (const char *p = options; (p = strstr(p, words[i].word)); p++) {
-			char behind = p[strlen(words[i].word)];
-
-			if ((p == options || p[-1] == ',') && (!behind || behind == ','))
-				flags |= words[i].flag;
-		}
-	return flags;
-}
-
-static bool shows_known_cgroup(const struct restore *r, const struct mount_row *row)
-{
-	return strcmp(row->root, "/") == 0 || cgroup_find(r->img, row->root);
-}
-
-/* Only what cpt saves: a catalog is not to mount anything else. */
-static int mount_check(struct restore *r, struct err *e)
-{
-	const struct mount_row *row;
-
-	image_for_each(row, r->img, &mount_table)
-		if (!row->host && is_cgroup2(row->type) ? !shows_known_cgroup(r, row) :
-		    !row->host && !is_kernel_fs(row->type) && strcmp(row->type, "tmpfs") != 0)
-			return err_set(e, -EBADMSG, "table mount has a %s of the container's own at %s",
-				       row->type, row->point);
-	return 0;
-}
-
-/* devpts knows no "rw" (parse_mount_options() in fs/devpts/inode.c), which mountinfo begins with. */
-static const char *mount_data(const struct mount_row *row)
-{
-	const char *comma = strchr(row->fs_options, ',');
-
-	if (strcmp(row->type, "devpts") != 0)
-		return row->fs_options;
-	return comma ? comma + 1 : "";
-}
-
-/* mountinfo has the host's ids; who mounts it, in @user_ns, says its own. */
-static char *data_inside(const struct restore *r, int64_t user_ns, const char *data)
-{
-	_cleanup_free_ char *copy = xstrdup(data);
-	char *all = xstrdup(""), *rest = copy, *word;
-
-	while ((word = strsep(&rest, ","))) {
-		bool is_id = strncmp(word, "uid=", 4) == 0 || strncmp(word, "gid=", 4) == 0;
-		char type[4] = { word[0], 'i', 'd' }, *more;
-		int64_t id = is_id ? strtol(word + 4, NULL, 10) : 0;
-
-		id = is_id ? user_namespace_inside(r->img, user_ns, type, id) : 0;
-		more = is_id ? xasprintf("%s%s%s=%ld", all, *all ? "," : "", type, id) :
-			       xasprintf("%s%s%s", all, *all ? "," : "", word);
-		free(all);
-		all = more;
-	}
-	return all;
-}
-
-struct mounting {
-	const struct mount_row *row;
-	const char *data;
-};
-
-static int mount_do(void *arg)
-{
-	const struct mounting *m = arg;
-	const struct mount_row *row = m->row;
-
-	return mount(row->source, row->point, row->type, mount_flags(row->options), m->data) < 0 ? -errno : 0;
-}
-
-/*
- * Those whose contents belong to nobody else are of the user namespace that the mount namespace is of; others are of
- * that of what they show, whoever mounts them (init_fs_context() of each).
- */
-static int mount_again(struct restore *r, const struct mount_row *row, int64_t user_ns, struct err *e)
-{
-	struct mounting m = { row, mount_data(row) };
-	_cleanup_free_ char *data = NULL;
-	int ret;
-
-	if (user_ns == COLUMN_NULL || (strcmp(row->type, "tmpfs") != 0 && strcmp(row->type, "devpts") != 0)) {
-		ret = mount_do(&m);
-		return ret < 0 ? err_ret(e, ret, "mount %s at %s", row->type, row->point) : 0;
-	}
-	m.data = data = data_inside(r, user_ns, m.data);
-	ret = user_namespace_do(r, user_ns, row->mount_ns, mount_do, &m, "mount it in its user namespace", e);
-	return ret < 0 ? err_in(e, "%s at %s", row->type, row->point) : 0;
-}
-
-/* A detached mount of what @row shows: it has to be made in cpt's own namespace. */
-static int cgroup2_clone(struct restore *r, const struct mount_row *row, int64_t nth, struct err *e)
-{
-	bool all = strcmp(row->root, "/") == 0;
-	const char *top;
-	int fd;
-
-	if (all && cgroup_mount(&top, e) < 0)
-		return e->code;
-	fd = open_tree(all ? AT_FDCWD : r->cgroup_fd, all ? top : row->root,
-		       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	if (fd < 0)
-		return err_sys(e, "open_tree: cgroup \"%s\" for the mount at %s", row->root, row->point);
-	restore_set_keyed(r, KEYED_CGROUP2, nth, fd);
-	return 0;
-}
-
-static int cgroup2_mount(int fd, const struct mount_row *row, struct err *e)
-{
-	if (move_mount(fd, "", AT_FDCWD, row->point, MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
-	    mount(NULL, row->point, NULL, MS_REMOUNT | MS_BIND | mount_flags(row->options), NULL) < 0)
-		return err_sys(e, "mount cgroup2 at %s", row->point);
-	return 0;
-}
-
-/* In the new namespace: away with what the snapshot had not. */
-static int mounts_remove(struct restore *r, int64_t ns, struct err *e)
-{
-	const struct mount_row *row;
-	struct mounts now;
-	int ret;
-
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_sys(e, "make the mounts private");
-	ret = mounts_read(-1, "/proc/thread-self/mountinfo", &now);
-	if (ret < 0)
-		return err_ret(e, ret, "read /proc/thread-self/mountinfo");
-	image_for_each(row, r->img, &mount_table)
-		if (row->mount_ns == ns && row->host && !mounts_have(&now, row->point, row->type, row->root, NULL))
-			ret = err_set(e, -ENOENT, "this host has no mount of %s at %s, which the snapshot needs",
-				      row->type, row->point);
-	for (size_t i = now.nr; ret == 0 && i-- > 0; )
-		if (!recorded(r, ns, &now.list[i]) && umount2(now.list[i].point, MNT_DETACH) < 0 && errno != EINVAL)
-			ret = err_sys(e, "unmount %s", now.list[i].point);
-	mounts_clear(&now);
-	return ret;
-}
-
-/* Here with what it had besides. */
-static int mounts_add(struct restore *r, int64_t ns, struct err *e)
-{
-	const struct namespace_row *namespace = image_find(r->img, &namespace_table,
-							   offsetof(struct namespace_row, namespace), ns);
-	const struct mount_row *row;
-	int ret = 0;
-
-	image_for_each(row, r->img, &mount_table)
-		if (ret == 0 && row->mount_ns == ns && !row->host && row->pid_ns == COLUMN_NULL)
-			ret = is_cgroup2(row->type) ? cgroup2_mount(restore_keyed(r, KEYED_CGROUP2, (int64_t)_i), row, e) :
-			      mount_again(r, row, namespace->user_ns, e);
-	return ret;
-}
-
-static int in_namespace(struct restore *r, int64_t ns, int (*fn)(struct restore *r, int64_t ns, struct err *e),
-			struct err *e)
-{
-	int back, ret = namespace_enter(r, ns, "mnt", &back, e);
-
-	if (ret < 0)
-		return ret;
-	ret = fn(r, ns, e);
-	return namespace_leave(&back, "mnt", ret < 0 ? &ERR_INIT : e) ?: ret;
-}
-
-static int mount_restore(struct restore *r, struct err *e)
-{
-	const struct namespace_row *row;
-	const struct mount_row *m;
-	int ret = 0;
-
-	image_for_each(m, r->img, &mount_table)
-		if (!m->host && is_cgroup2(m->type) && cgroup2_clone(r, m, (int64_t)_i, e) < 0)
-			return e->code;
-	image_for_each(row, r->img, &namespace_table)
-		if (ret == 0 && strcmp(row->type, "mnt") == 0)
-			ret = in_namespace(r, row->namespace, mounts_remove, e) ?:
-			      namespace_hand_over(r, row->namespace, e) ?: in_namespace(r, row->namespace, mounts_add, e);
-	return ret;
-}
-
-/* A proc shows the pid namespace of whoever mounts it: the first process in both namespaces does. */
-static int proc_restore(struct restore *r, struct new_process *p, struct batch *b, struct err *e)
-{
-	const struct process_row *other;
-	const struct mount_row *row;
-	char *data;
-
-	(void)e;
-	if (p->row->mount_ns == COLUMN_NULL)
-		return 0;
-	image_for_each(other, r->img, &process_table)
-		if (other < p->row && other->mount_ns == p->row->mount_ns && other->pid_ns == p->row->pid_ns)
-			return 0;
-	image_for_each(row, r->img, &mount_table) {
-		if (row->mount_ns != p->row->mount_ns || row->pid_ns == COLUMN_NULL || row->pid_ns != p->row->pid_ns)
-			continue;
-		data = data_inside(r, p->born_in, row->fs_options);
-		batch_call(b, batch_why(b, "mount proc at %s", row->point), SYS_mount, ARG_AT(batch_data(b, "proc", 5)),
-			   ARG_AT(batch_data(b, row->point, strlen(row->point) + 1)), ARG_AT(batch_data(b, "proc", 5)),
-			   ARG(mount_flags(row->options)), ARG_AT(batch_data(b, data, strlen(data) + 1)));
-		free(data);
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < l->nr_processes; i++)
+		r = save_forgive(&s, mount_save(&s, &l->processes[i], e), e);
+	save_clear(&s);
+	return r;
 }
 
 const struct kind mount_kind = {
 	.name = "mount",
-	.tables = (const struct table *const[]){ &mount_table, NULL },
+	.tables = (const struct table *const[]){
+		&mount_table, &file_system_table, &tmpfs_node_table, &tmpfs_name_table, &tmpfs_xattr_table, NULL
+	},
 	.save_process = mount_save,
-	.check = mount_check,
-	.restore_container = mount_restore,
-	.restore_place = proc_restore,
+	.check = mounts_check,
+	.restore_container = mounts_restore,
+	.restore_place = mounts_restore_place,
+	.finish = mounts_finish,
 };

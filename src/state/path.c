@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include "state/mount.h"
 #include "state/namespace.h"
 #include "state/path.h"
 
@@ -66,15 +67,17 @@ static bool path_find(int root, const struct open_file *f, char **ret)
 
 int path_save(struct save *s, struct open_file *f, char **ret, struct err *e)
 {
-	_cleanup_fd_ int root = openat(f->process->proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int root = mount_ns_root(s, f->process, e);
 	_cleanup_fd_ int own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ char *path = NULL;
 	char name[256];
 	int64_t ns;
 	int r;
 
-	if (root < 0 || own_root < 0)
-		return err_sys(e, "open the root directory of task %d", f->process->pid);
+	if (root < 0)
+		return root;
+	if (own_root < 0)
+		return err_sys(e, "open cpt's own root directory");
 	r = namespace_of(s, f->process, "mnt", &ns, e);
 	if (r < 0)
 		return r;

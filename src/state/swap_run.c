@@ -404,6 +404,14 @@ int memory_save_contents(struct save *s, int fd, int64_t *ret_shmem, struct err 
 	       object_visit(s->live, &o, object_save, s, e) ?: shmem_save_object(s, &o, ret_shmem, e);
 }
 
+int memory_sync_contents(struct save *s, int fd, struct err *e)
+{
+	struct shmem_object o = { .kind = "file", .link = (char *)"contents of a file", .fd = fd };
+	struct sync_figures nobody = { 0 };
+
+	return object_visit(s->live, &o, object_sync, s->written ?: &nobody, e);
+}
+
 void memory_count(const struct image *img, int64_t *pages, int64_t *runs)
 {
 	const struct swap_run_row *run;

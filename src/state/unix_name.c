@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include "state/fs_user.h"
 #include "state/path.h"
 #include "state/unix_socket.h"
 
@@ -280,15 +281,45 @@ static int settle_file(const ROW *row, struct err *e)
 	return 0;
 }
 
+/* In a file system where the host's root has no name, its directory's owner makes the file. */
+static int bind_as_owner(const char *path, int fd, const struct sockaddr_un *addr, socklen_t len)
+{
+	_cleanup_free_ char *copy = xstrdup(path);
+	char *slash = strrchr(copy, '/');
+	_cleanup_fd_ int dir = -1;
+	struct fs_user was;
+	int r;
+
+	if (slash)
+		slash[slash == copy] = 0;
+	dir = open(slash ? copy : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	r = fs_user_become(&was, dir, &ERR_INIT);
+	if (r == 0 && bind(fd, (const struct sockaddr *)addr, len) < 0)
+		r = -errno;
+	fs_user_return(&was);
+	return r;
+}
+
+static int bind_somehow(const ROW *row, int fd, const struct sockaddr_un *addr, socklen_t len)
+{
+	if (bind(fd, (const struct sockaddr *)addr, len) == 0)
+		return 0;
+	return errno == EOVERFLOW && row->path ? bind_as_owner(row->path, fd, addr, len) : -errno;
+}
+
 static int bind_here(const ROW *row, int fd, struct err *e)
 {
 	struct sockaddr_un addr;
 	socklen_t len = address_of(row, false, &addr);
+	int r;
 
 	if (row->path && (is_hidden(row) ? make_directories(row->path, e) : remove_leftover(row, row->path, false, e)) < 0)
 		return e->code;
-	if (bind(fd, (struct sockaddr *)&addr, len) < 0) {
-		err_sys(e, "bind to the %s name %.*s", row->path ? "socket" : "abstract",
+	r = bind_somehow(row, fd, &addr, len);
+	if (r < 0) {
+		err_ret(e, r, "bind to the %s name %.*s", row->path ? "socket" : "abstract",
 			(int)(LONGEST - 1), row->path ?: (const char *)addr.sun_path + 1);
 		return err_advise(e, "`ss -xlp` shows who has it; a clone beside its original needs its own names");
 	}

@@ -62,6 +62,11 @@ void user_namespaces_leave(struct restore *r);
  */
 int user_namespace_do(struct restore *r, int64_t user_ns, int64_t mount_ns, int (*fn)(void *arg), void *arg,
 		      const char *what, struct err *e);
+/*
+ * Have such a child open something as a descriptor of cpt's: @fn gives it, or a negative errno, and so does this. It is
+ * in the mount namespace of descriptor @place.
+ */
+int user_namespace_open(struct restore *r, int64_t user_ns, int place, int (*fn)(void *arg), void *arg);
 
 /* user_limit.c: limits of the caller's own user namespace, as lines; those lines as rows; the rows into force. */
 int user_limits_tell(int fd);

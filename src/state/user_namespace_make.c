@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -142,6 +143,32 @@ int user_namespace_do(struct restore *r, int64_t user_ns, int64_t mount_ns, int 
 	if (status == 0)
 		return 0;
 	return err_ret(e, WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD, "%s", what);
+}
+
+int user_namespace_open(struct restore *r, int64_t user_ns, int place, int (*fn)(void *arg), void *arg)
+{
+	struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
+	volatile int *result = mmap(NULL, sizeof(*result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int ret;
+	long pid;
+
+	if (result == MAP_FAILED)
+		return -errno;
+	*result = -ECHILD;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0) {
+		bool there = setns(place, CLONE_NEWNS) == 0 && setns(r->ns_fds[user_ns], CLONE_NEWUSER) == 0;
+
+		*result = there ? fn(arg) : -errno;
+		_exit(0);
+	}
+	if (pid < 0)
+		*result = -errno;
+	while (pid > 0 && waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	ret = *result;
+	munmap((void *)result, sizeof(*result));
+	return ret;
 }
 
 /* ---- maps -------------------------------------------------------------- */

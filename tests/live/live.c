@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -104,6 +106,12 @@ void live_needs_host(const char *why)
 
 	if (mode && strncmp(mode, "user", 4) == 0)
 		live_skip("%s", why);
+}
+
+void live_own_mounts(void)
+{
+	live_check(unshare(CLONE_NEWNS) == 0);
+	live_check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 }
 
 void live_pass(void)

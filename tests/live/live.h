@@ -24,6 +24,8 @@ void live_refused(const char *text);
 bool live_in_namespaces(void);
 /* It needs what only the host's root may do: skipped where root is that of a user namespace. First after live_setup(). */
 void live_needs_host(const char *why);
+/* From here on what it mounts is not seen by others: it gets a mount namespace of its own. */
+void live_own_mounts(void);
 /* The loopback interface is up, or the test is skipped. */
 void live_lo_up(void);
 /* The last word; children still there are left to whoever runs the test. Any process may call live_fail(). */

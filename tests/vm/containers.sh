@@ -315,7 +315,9 @@ ok "a snapshot beside a restore" snapshot_beside_restore
 ok "a snapshot does not need those before and after it" middle_remains
 ok "restore --prefetch reads memory" memory_is_read_ahead
 ok "a restore into a cgroup with tasks leaves nothing" busy_cgroup
-ok "a forged file system is refused" forged mount "type = 'nfs', source = 'server:/export', host = 0" mount
+ok "a forged file system is refused" forged file_system "type = 'nfs', source = 'server:/export'" "file_system 0.*nfs"
+ok "a forged mount point is refused" forged mount "point = '/proc/../etc'" "table mount"
+ok "a forged place of a mount is refused" forged mount "parent = place" "table mount"
 ok "a forged parent is refused" forged process "parent = process" process
 ok "a forged namespace is refused" forged process "mount_ns = 60000" "mnt namespace 60000"
 ok "a forged place of memory is refused" forged swap_run "slot = 1 << 40" run

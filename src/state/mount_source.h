@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Mounts while they are saved: what each is a mount of. */
+#pragma once
+#include "state/mount.h"
+
+/* The host's mounts and those of one namespace. */
+struct mount_visit {
+	struct save *s;
+	struct live_process *process;
+	int64_t ns, user_ns;	/* and the user namespace that owns it */
+	int root;		/* its root directory */
+	struct mounts host, theirs;
+};
+
+/* The pid namespace that a whole proc shows, COLUMN_NULL: the host's. False: another mount covers it. */
+bool mount_proc_pid_ns(struct mount_visit *v, const struct mount_info *m, int64_t *ret);
+/* The ipc namespace of an mqueue; COLUMN_NULL: the host's. */
+int64_t mount_mqueue_ipc_ns(struct save *s, const struct mount_info *m);
+/* A mount of the host in which the same can be found; best one whose slave it is, or at the same place. NULL. */
+const struct mount_info *mount_of_host(const struct mounts *host, const struct mount_info *m);
+bool mount_is_slave_of(const struct mount_info *m, const struct mount_info *host);
+/* Of a cgroup2: where below the container's cgroup is what it shows? NULL: nowhere. */
+const char *mount_shown_cgroup(const struct save *s, const struct mount_info *m);
