@@ -10,11 +10,14 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wold-style-definition -Wpointer-arith -Wvla -Wformat=2 -Wno-format-nonliteral -Werror
 # SANITIZE=address,undefined builds everything with those sanitizers.
 SANITIZE ?=
-PACKAGES = devmapper libnfs sqlite3 json-c
+PACKAGES = devmapper libnfs
+# Linked whole, where there are archives of them: binding the symbols of these three was two thirds of the
+# 2.2 million instructions that a start of cpt took, which counts when a restore takes ten times that.
+whole = $(foreach l,sqlite3 json-c cgroup,$(if $(wildcard $(shell $(CC) -print-file-name=lib$(l).a)),-l:lib$(l).a,-l$(l)))
 CPPFLAGS += -D_GNU_SOURCE -Isrc -I$(BUILD)/gen
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
-	     $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LDLIBS = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lcgroup
+	     $(shell pkg-config --cflags $(PACKAGES) sqlite3 json-c 2>/dev/null)
+LDLIBS := $(whole) $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm
 LDFLAGS += $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
 sources := $(sort $(wildcard src/*.c src/*/*.c src/*/*.S))
