@@ -105,7 +105,7 @@ kernel-debug: setup
 	@scripts/kernel build debug
 kernel-deb: setup ## an installable package of the patched kernel for a real machine
 	@scripts/kernel deb
-kernel-check: setup ## each patch applies, builds and passes checkpatch
+kernel-check: setup ## each patch applies, compiles and has no checkpatch errors
 	@scripts/kernel check
 
 # ---- testing -----------------------------------------------------------------
