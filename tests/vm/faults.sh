@@ -23,7 +23,9 @@ turn() {	# name, table: "linear DEVICE 0" and so on
 }
 well() { turn "$1" "linear ${loop[$1]} 0"; }
 
-pool() { dmsetup ls | awk '/^cpt-.*pool/ { print $1 }'; }
+# Of this store: others may be active beside it.
+prefix() { echo "cpt-$(sqlite3 -readonly $catalog "SELECT substr(value, 1, 8) FROM setting WHERE key = 'uuid'")"; }
+pool() { echo "$(prefix)-pool"; }
 fill() {	# how many blocks are left: the others are somebody else's
 	local status used nr
 	read -ra status < <(dmsetup status "$(pool)")
@@ -120,7 +122,7 @@ fresh() {
 	disk data 128M && disk metadata 32M &&
 		$cpt init --data /dev/mapper/data --metadata /dev/mapper/metadata && start && id=$($cpt snapshot busy)
 }
-volumes() { dmsetup ls | awk '/^cpt-/ { print $1 }' | grep -v pool; }
+volumes() { dmsetup ls | awk '{ print $1 }' | grep "^$(prefix)-" | grep -v pool; }
 unbind() {
 	local group
 	for group in $groups/*/; do echo none >"$group/memory.swap.device"; done

@@ -6,11 +6,19 @@ groups=/sys/fs/cgroup
 
 after_failure() { :; }		# a suite may have something to tidy up
 
+# A test ended the shell, as an unset variable does: what it was, and what it said.
+cut_off() {
+	echo "not ok $suite $running: the tests ended in it"
+	sed 's/^/    /' "$running_log" | tail -n 20
+}
+
 ok() {	# what, command...
 	local what=$1 log start=$SECONDS
 	shift
 	[[ $what =~ ${CPT_VM_ONLY:-} ]] || return 0
 	log=$(mktemp)
+	running=$what running_log=$log
+	trap cut_off EXIT
 	if "$@" >"$log" 2>&1; then
 		echo "ok $suite $what ($((SECONDS - start))s)"
 		passed=$((passed + 1))
@@ -20,6 +28,7 @@ ok() {	# what, command...
 		sed 's/^/    /' "$log" | tail -n 20
 		failed=$((failed + 1))
 	fi
+	trap - EXIT
 	rm -f "$log"
 }
 
