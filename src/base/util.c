@@ -224,3 +224,14 @@ uint64_t wall_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);
 }
+
+struct timespec timespec_of(int64_t ns)
+{
+	struct timespec t = { ns / 1000000000, ns % 1000000000 };
+
+	if (t.tv_nsec < 0) {
+		t.tv_nsec += 1000000000;
+		t.tv_sec--;
+	}
+	return t;
+}

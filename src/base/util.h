@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/err.h"
 
@@ -68,3 +69,6 @@ void raise_file_limit(void);
 /* CLOCK_MONOTONIC / CLOCK_REALTIME in nanoseconds. */
 uint64_t now_ns(void);
 uint64_t wall_ns(void);
+
+/* Of nanoseconds since the epoch, which may be before it: tv_nsec is never negative. */
+struct timespec timespec_of(int64_t ns);

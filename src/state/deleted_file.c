@@ -425,15 +425,8 @@ static int file_fill(struct restore *r, const struct deleted_file_row *row, int 
 
 static int file_set_up(const struct deleted_file_row *row, int fd, struct err *e)
 {
-	struct timespec times[2] = {
-		{ row->atime_ns / NS, row->atime_ns % NS }, { row->mtime_ns / NS, row->mtime_ns % NS },
-	};
+	const struct timespec times[2] = { timespec_of(row->atime_ns), timespec_of(row->mtime_ns) };
 
-	for (int i = 0; i < 2; i++)
-		if (times[i].tv_nsec < 0) {
-			times[i].tv_nsec += NS;
-			times[i].tv_sec--;
-		}
 	if (fchown(fd, (uid_t)row->uid, (gid_t)row->gid) < 0 || fchmod(fd, (mode_t)row->mode) < 0)
 		return err_sys(e, "set its owner %ld:%ld and mode %#lo", row->uid, row->gid, row->mode);
 	return futimens(fd, times) < 0 ? err_sys(e, "set its times") : 0;

@@ -188,11 +188,6 @@ int posix_timer_create(struct restore *r, struct new_process *p, struct new_thre
 
 /* ---- arming them ------------------------------------------------------ */
 
-static struct timespec timespec_of(int64_t ns)
-{
-	return (struct timespec){ ns / NS, ns % NS };
-}
-
 static int set_time(struct new_process *p, const struct posix_timer_row *row, int flags, int64_t value_ns,
 		    int64_t interval_ns, struct err *e)
 {

@@ -126,11 +126,6 @@ static int timerfd_open(struct restore *r, const struct file_row *f, int *ret_fd
 	return *ret_fd < 0 ? err_sys(e, "timerfd_create(%ld)", row_of(r, f)->clock) : 0;
 }
 
-static struct timespec timespec_of(int64_t ns)
-{
-	return (struct timespec){ ns / NS, ns % NS };
-}
-
 /* Late, for the time that the restore takes is none of the timer's. */
 static int timerfd_connect(struct restore *r, const struct file_row *f, int fd, struct err *e)
 {

@@ -16,7 +16,6 @@
 #include "state/shmem.h"
 #include "state/tmpfs.h"
 
-#define NS 1000000000L
 #define DEEPEST 1001
 
 /* ---- rows ----------------------------------------------------------------- */
@@ -304,15 +303,8 @@ static int directory_fill(struct fill *f, int64_t directory, int at, int depth, 
 
 static int times_set(const struct tmpfs_node_row *row, int fd, struct err *e)
 {
-	struct timespec times[2] = {
-		{ row->atime_ns / NS, row->atime_ns % NS }, { row->mtime_ns / NS, row->mtime_ns % NS },
-	};
+	const struct timespec times[2] = { timespec_of(row->atime_ns), timespec_of(row->mtime_ns) };
 
-	for (int i = 0; i < 2; i++)
-		if (times[i].tv_nsec < 0) {
-			times[i].tv_nsec += NS;
-			times[i].tv_sec--;
-		}
 	return utimensat(fd, "", times, AT_EMPTY_PATH) < 0 ? err_sys(e, "set its times") : 0;
 }
 

@@ -148,6 +148,20 @@ static void test_array_grow(void **state)
 	free(a);
 }
 
+static void test_times_before_the_epoch(void **state)
+{
+	static const struct { int64_t ns; time_t sec; long nsec; } cases[] = {
+		{ 0, 0, 0 }, { 1, 0, 1 }, { 1999999999, 1, 999999999 }, { -1, -1, 999999999 }, { -1000000000, -1, 0 },
+		{ -1000000001, -2, 999999999 }, { INT64_MAX, 9223372036, 854775807 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(timespec_of(cases[i].ns).tv_sec, cases[i].sec);
+		assert_int_equal(timespec_of(cases[i].ns).tv_nsec, cases[i].nsec);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +172,7 @@ int main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_hand_over),
 		cmocka_unit_test(test_array_grow),
+		cmocka_unit_test(test_times_before_the_epoch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
