@@ -3,7 +3,7 @@
 # In the VM: cpt is killed in the middle of what it does, by SIGKILL at each of its stages, before system calls chosen
 # at random and after random delays, and by signals it hears at its stages. A container that checks itself runs
 # on each time, nothing of cpt stays in it, and the next command works and leaves nothing half done. Last line: N passed,
-# N failed. CPT_KILL_RANDOM is how many random ones (40), CPT_KILL_SEED chooses them.
+# N failed. CPT_KILL_RANDOM is how many random ones (16), CPT_KILL_SEED chooses them.
 set -uo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cpt=$top/build/cpt
@@ -287,7 +287,7 @@ log_begin
 $cpt init >/dev/null 2>&1
 pool=$(dmsetup ls | awk '/pool/ { print $1 }')
 inventory >$work/begin
-many=${CPT_KILL_RANDOM:-40}
+many=${CPT_KILL_RANDOM:-16}
 # Each stage hears one signal as it hears another: when there is time all at all of them, else each at some.
 told_at() {	# function, stage...
 	local i nr=0 stage signal signals=(INT TERM HUP)
