@@ -57,16 +57,6 @@ int mount_in(const struct mount_row *row, struct err *e)
 
 /* ---- putting together ------------------------------------------------------- */
 
-static int open_below(int dir, const char *path)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-	};
-
-	return *path ? (int)syscall(SYS_openat2, dir, path, &how, sizeof(how)) : fcntl(dir, F_DUPFD_CLOEXEC, 3);
-}
-
 /* The stand-in is not in use any more, or by files that are open. */
 static int stand_in_remove(struct restore *r, const struct mount_row *row, struct err *e)
 {
@@ -82,7 +72,7 @@ static int stand_in_remove(struct restore *r, const struct mount_row *row, struc
 static int put_on(struct restore *r, const struct mount_row *row, const struct mount_row *parent, int fd, struct err *e)
 {
 	int on = mount_made(r, parent);
-	_cleanup_fd_ int point = open_below(on, path_below(row->point, parent->point));
+	_cleanup_fd_ int point = stage_open_below(on, path_below(row->point, parent->point), RESOLVE_NO_XDEV);
 
 	if (point < 0) {
 		err_sys(e, "find its mount point %s", row->point);

@@ -12,8 +12,7 @@
 
 /* ---- the host's mounts --------------------------------------------------- */
 
-/* Without links, and without crossing mounts if @xdev says so. */
-static int open_below(int dir, const char *path, uint64_t xdev)
+int stage_open_below(int dir, const char *path, uint64_t xdev)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | xdev,
@@ -48,7 +47,7 @@ static void reach_stack(struct stage *s, size_t bottom, int parent, const char *
 	while ((next = mounts_covering(m, top)) < m->nr && nr++ < m->nr)
 		top = next;
 	for (;;) {
-		_cleanup_fd_ int fd = open_below(parent, path, 0);
+		_cleanup_fd_ int fd = stage_open_below(parent, path, 0);
 
 		if (fd < 0 || !is_mount(fd, m->list[top].id))
 			return;
@@ -165,7 +164,7 @@ int stage_put(struct stage *s, int fd, struct err *e)
 
 int stage_clone(int fd, const char *path, struct err *e)
 {
-	_cleanup_fd_ int from = open_below(fd, path, RESOLVE_NO_XDEV);
+	_cleanup_fd_ int from = stage_open_below(fd, path, RESOLVE_NO_XDEV);
 	int made;
 
 	if (from < 0)

@@ -20,6 +20,8 @@ struct stage {
 
 int stage_enter(struct stage *s, struct err *e);
 int stage_leave(struct stage *s, struct err *e);
+/* @path below @dir (O_PATH), without links; RESOLVE_NO_XDEV as @xdev: and without crossing mounts. -1: errno. */
+int stage_open_below(int dir, const char *path, uint64_t xdev);
 /* Mount @fd there, under the next number as its name, so that mounts can be made of it. */
 int stage_put(struct stage *s, int fd, struct err *e);
 /* A new mount, nowhere yet, of @path below mount @fd; cpt is in the namespace of that. */

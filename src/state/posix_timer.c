@@ -142,7 +142,7 @@ static int look_twice(struct live_process *p, struct live_thread *t, const struc
 		      const struct itimerspec *meanwhile, int calls, int64_t *ret_cpu_ns, bool *ret_moved, struct err *e)
 {
 	const struct itimerspec had = {
-		.it_value = { 0, row->value_ns }, .it_interval = { row->interval_ns / NS, row->interval_ns % NS },
+		.it_value = timespec_of(row->value_ns), .it_interval = timespec_of(row->interval_ns),
 	};
 	_cleanup_batch_ struct batch *b = batch_new();
 	size_t had_at = batch_data(b, &had, sizeof(had)), first = batch_data(b, NULL, sizeof(had));
