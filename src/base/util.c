@@ -225,6 +225,11 @@ uint64_t wall_ns(void)
 	return clock_ns(CLOCK_REALTIME);
 }
 
+int64_t timespec_ns(const struct timespec *t)
+{
+	return t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
 struct timespec timespec_of(int64_t ns)
 {
 	struct timespec t = { ns / 1000000000, ns % 1000000000 };

@@ -70,5 +70,6 @@ void raise_file_limit(void);
 uint64_t now_ns(void);
 uint64_t wall_ns(void);
 
-/* Of nanoseconds since the epoch, which may be before it: tv_nsec is never negative. */
+/* Nanoseconds, which may be negative: tv_nsec never is. And back. */
 struct timespec timespec_of(int64_t ns);
+int64_t timespec_ns(const struct timespec *t);

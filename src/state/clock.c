@@ -57,7 +57,7 @@ static int64_t read_clock(clockid_t clock)
 	struct timespec t;
 
 	clock_gettime(clock, &t);
-	return t.tv_sec * NS + t.tv_nsec;
+	return timespec_ns(&t);
 }
 
 /* Of the namespace that children of cpt would be in. A kernel without time namespaces has offsets of 0. */
@@ -163,14 +163,10 @@ const char *clock_offsets(const struct restore *r, int64_t id, char buf[static C
 	size_t len = 0;
 
 	for (size_t i = 0; i < NR_CLOCKS; i++) {
-		int64_t offset = r->clock_own_ns[i] + ahead_ns(r, id, i), s = offset / NS, ns = offset % NS;
+		const struct timespec offset = timespec_of(r->clock_own_ns[i] + ahead_ns(r, id, i));
 
-		if (ns < 0) {
-			ns += NS;
-			s--;
-		}
-		len += (size_t)snprintf(buf + len, CLOCK_OFFSETS_TEXT - len, "%s %" PRId64 " %" PRId64 "\n",
-					clocks[i].name, s, ns);
+		len += (size_t)snprintf(buf + len, CLOCK_OFFSETS_TEXT - len, "%s %ld %ld\n", clocks[i].name, offset.tv_sec,
+					offset.tv_nsec);
 	}
 	return buf;
 }

@@ -57,8 +57,6 @@ static const struct column deleted_file_columns[] = {
 };
 static const struct table deleted_file_table = TABLE("deleted_file", struct deleted_file_row, deleted_file_columns);
 
-#define NS 1000000000L
-
 static const struct deleted_file_row *row_of(const struct image *img, int64_t id)
 {
 	return image_find(img, &deleted_file_table, offsetof(struct deleted_file_row, deleted_file), id);
@@ -195,11 +193,6 @@ static struct deleted_file_row *row_find(const struct save *s, const struct stat
 	return NULL;
 }
 
-static int64_t time_ns(const struct timespec *t)
-{
-	return t->tv_sec * NS + t->tv_nsec;
-}
-
 static int row_make(struct save *s, struct live_process *p, const char *link, const struct stat *st,
 		    char *directory, int64_t mount_ns, int64_t *ret, struct err *e)
 {
@@ -207,7 +200,7 @@ static int row_make(struct save *s, struct live_process *p, const char *link, co
 		.format = st->st_mode & S_IFMT, .mount_ns = mount_ns, .directory = directory,
 		.dev_major = major(st->st_dev), .dev_minor = minor(st->st_dev), .inode = (int64_t)st->st_ino,
 		.size = S_ISREG(st->st_mode) ? st->st_size : 0, .mode = st->st_mode & 07777, .uid = st->st_uid,
-		.gid = st->st_gid, .atime_ns = time_ns(&st->st_atim), .mtime_ns = time_ns(&st->st_mtim),
+		.gid = st->st_gid, .atime_ns = timespec_ns(&st->st_atim), .mtime_ns = timespec_ns(&st->st_mtim),
 		.shmem = COLUMN_NULL, .maker = COLUMN_NULL,
 	};
 	size_t nr;

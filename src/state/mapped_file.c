@@ -43,7 +43,7 @@ static bool mappable(const struct stat *st)
 
 static int64_t mtime_ns(const struct stat *st)
 {
-	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+	return timespec_ns(&st->st_mtim);
 }
 
 /* ---- saving ----------------------------------------------------------- */

@@ -103,7 +103,7 @@ static int regular_save(struct save *s, struct open_file *f, struct err *e)
 	row = image_add(s->img, &regular_table);
 	*row = (struct regular_row){
 		.file = f->id, .path = path, .size = st.st_size, .inode = (int64_t)st.st_ino,
-		.mtime_ns = st.st_mtim.tv_sec * 1000000000L + st.st_mtim.tv_nsec, .deleted_file = deleted,
+		.mtime_ns = timespec_ns(&st.st_mtim), .deleted_file = deleted,
 	};
 	return 0;
 }

@@ -102,11 +102,6 @@ static bool is_watched(const struct walk *w, dev_t dev)
 
 /* ---- nodes -------------------------------------------------------------- */
 
-static int64_t time_ns(const struct timespec *t)
-{
-	return t->tv_sec * 1000000000L + t->tv_nsec;
-}
-
 static int xattr_save(struct walk *w, int64_t node, const char *link, const char *name, struct err *e)
 {
 	_cleanup_free_ void *value = xmalloc(65536);
@@ -156,7 +151,7 @@ static int node_save(struct walk *w, int at, const char *name, int fd, const str
 {
 	struct tmpfs_node_row row = {
 		.file_system = w->file_system, .node = *ret = w->next++, .mode = st->st_mode, .uid = st->st_uid,
-		.gid = st->st_gid, .atime_ns = time_ns(&st->st_atim), .mtime_ns = time_ns(&st->st_mtim),
+		.gid = st->st_gid, .atime_ns = timespec_ns(&st->st_atim), .mtime_ns = timespec_ns(&st->st_mtim),
 		.size = S_ISREG(st->st_mode) ? st->st_size : 0, .dev_major = major(st->st_rdev),
 		.dev_minor = minor(st->st_rdev), .shmem = COLUMN_NULL,
 	};

@@ -157,8 +157,11 @@ static void test_times_before_the_epoch(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(timespec_of(cases[i].ns).tv_sec, cases[i].sec);
-		assert_int_equal(timespec_of(cases[i].ns).tv_nsec, cases[i].nsec);
+		const struct timespec t = timespec_of(cases[i].ns);
+
+		assert_int_equal(t.tv_sec, cases[i].sec);
+		assert_int_equal(t.tv_nsec, cases[i].nsec);
+		assert_int_equal(timespec_ns(&t), cases[i].ns);
 	}
 }
 
