@@ -24,7 +24,7 @@ sources := $(sort $(wildcard src/*.c src/*/*.c src/*/*.S))
 objects := $(patsubst src/%,$(BUILD)/obj/%.o,$(basename $(sources)))
 library_objects := $(filter-out $(BUILD)/obj/main.o,$(objects))
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
-vm_tests := $(BUILD)/vm/kill_at.so
+vm_tests := $(addprefix $(BUILD)/vm/,kill_at.so replay_log thin_ids)
 live_tests := $(patsubst tests/live/%.c,$(BUILD)/live/%,$(wildcard tests/live/*_*.c))
 
 .PHONY: all
@@ -126,11 +126,11 @@ check-vm: kernel ## kernel selftests and live programs in the VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(vm_tests) $(BUILD)/unit/test_store
 	@scripts/check-vm --timeout 2600
 
-check-long: kernel ## live programs in every mode, cpt killed at a thousand moments
+check-long: kernel ## live programs in every mode, cpt killed or the power cut at a thousand moments
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(vm_tests)
-	@CPT_LIVE_MODES='host-kill ns-kill user-kill host-again ns-again user-again' CPT_KILL_RANDOM=1000 \
+	@CPT_LIVE_MODES='host-kill ns-kill user-kill host-again ns-again user-again' CPT_KILL_RANDOM=1000 CPT_CUTS=all \
 		scripts/check-vm --timeout 15000 -- \
-		killpoints live=1/4 live=2/4 live=3/4 live=4/4
+		killpoints powercut live=1/4 live=2/4 live=3/4 live=4/4
 
 check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM
 	@$(MAKE) -s -j$$(nproc) all $(live_tests) $(vm_tests) $(BUILD)/unit/test_store
