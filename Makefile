@@ -140,14 +140,14 @@ check-debug: kernel-debug kernel ## the same under KASAN, lockdep and DEBUG_VM
 demo: kernel ## a server in a container: snapshot, kill, restore, clone, audit
 	@$(MAKE) -s -j$$(nproc) all
 	@scripts/vm --mem 4G --timeout 1100 -- scripts/demo
-bench: kernel ## measure against CRIU in the same VM
-	@$(MAKE) -s -j$$(nproc) all $(BUILD)/bench/bench_memory
+bench: kernel ## measure against CRIU in the same VM: much memory; many tasks, descriptors, mappings
+	@$(MAKE) -s -j$$(nproc) all $(BUILD)/bench/bench_memory $(BUILD)/bench/bench_scale
 	@scripts/vm --mem 8G --scratch 16G --timeout 5000 -- scripts/bench
 shell: kernel ## a shell in the VM with cpt and a store ready
 	@$(MAKE) -s -j$$(nproc) all
 	@scripts/vm --mem 4G --shell -- scripts/vm-shell
 
-$(BUILD)/bench/%: tests/bench/%.c Makefile
+$(BUILD)/bench/%: tests/bench/%.c tests/bench/bench_shared.h Makefile
 	@mkdir -p $(@D)
 	@echo '  BENCH   $<'
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -pthread -o $@ $<

@@ -2,49 +2,20 @@
 /*
  * A process with much memory, for scripts/bench: `bench_memory FILE MIB`.
  *
- * FILE is mapped shared and survives the process, so it is how the bench asks
- * for something and how it sees when the process runs: a thread writes the time
- * there every millisecond. Everything else is in anonymous private memory filled
- * with random words, so that nothing compresses and no page is zero.
+ * A thread makes heartbeats in FILE (bench_shared.h); ops are 'd': change 1 % of the
+ * pages, which gives how many; and 'v': verify all memory, 1 when every byte is as it
+ * was written. All memory but FILE is anonymous, private and filled with random words,
+ * so that nothing compresses and no page is zero.
  */
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
+#include "bench_shared.h"
 
 #define PAGE_WORDS (4096 / sizeof(uint64_t))
-#define NR_TIMES 65536
-
-/* scripts/bench knows this layout. All 64-bit words of the machine. */
-struct shared {
-	_Atomic uint64_t beats;		/* heartbeats so far; that of number n is at times[n % NR_TIMES] */
-	_Atomic uint64_t request;	/* counted up by the bench to ask for op */
-	_Atomic uint64_t op;		/* 'd': change 1 % of the pages, 'v': verify all memory */
-	_Atomic uint64_t done;		/* the last request that was carried out */
-	_Atomic uint64_t result;	/* 'd': pages dirtied; 'v': 1 when every byte is as it was written */
-	_Atomic uint64_t done_ns;	/* CLOCK_REALTIME when it was done */
-	_Atomic uint64_t next;		/* heartbeats begun; a restored thread may be in the middle of an old one */
-	uint64_t unused;
-	_Atomic uint64_t times[NR_TIMES];	/* CLOCK_REALTIME, ns */
-};
-
 static struct shared *shared;
 static uint64_t *memory, nr_pages, sum;
 static uint64_t random_state = 0x9e3779b97f4a7c15;
-
-/* Not CLOCK_MONOTONIC: CRIU restores into a time namespace in which that goes on from the dump. */
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /* xorshift64, Marsaglia 2003 */
 static uint64_t random_word(void)
@@ -62,13 +33,8 @@ static void nap(void)
 
 static void *beat(void *arg)
 {
-	for (;;) {
-		uint64_t n = ++shared->next;
-
-		shared->times[n % NR_TIMES] = now_ns();
-		shared->beats = n;
-		nap();
-	}
+	for (;;)
+		shared_beat(shared);
 	return arg;
 }
 
@@ -124,7 +90,7 @@ static void serve(void)
 		shared->result = dirty(nr_pages / 100);
 	else
 		shared->result = memory_sum() == sum;
-	shared->done_ns = now_ns();
+	shared->done_ns = shared_now_ns();
 	shared->done = request;
 }
 
@@ -138,7 +104,6 @@ int main(int argc, char **argv)
 {
 	pthread_t thread;
 	size_t bytes;
-	int fd;
 
 	if (argc != 3 || atoi(argv[2]) < 1) {
 		fputs("usage: bench_memory FILE MIB\n", stderr);
@@ -146,14 +111,12 @@ int main(int argc, char **argv)
 	}
 	bytes = (size_t)atoi(argv[2]) << 20;
 	nr_pages = bytes / 4096;
-	fd = open(argv[1], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, sizeof(*shared)) < 0)
+	shared = shared_map(argv[1]);
+	if (!shared)
 		return fail(argv[1]);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED || memory == MAP_FAILED)
+	if (memory == MAP_FAILED)
 		return fail("mmap");
-	close(fd);
 	for (size_t i = 0; i < bytes / sizeof(*memory); i++)
 		memory[i] = random_word();
 	sum = memory_sum();
