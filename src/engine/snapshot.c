@@ -132,10 +132,13 @@ static int find_volume(struct job *j, struct err *e)
 	return r ?: volume_find(j->store, j->pin.thin_id, &j->volume, e);
 }
 
-/* The container runs; what it dirties meanwhile is left to the frozen sync. Twice, for the first can take long. */
+/* What the frozen sync may be left with: writing these takes it a few milliseconds. */
+#define FEW_PAGES 1024
+
+/* The container runs; what it dirties meanwhile is left to the frozen sync. Twice if the first took long. */
 static int presync(struct job *j, struct err *e)
 {
-	for (int round = 0; round < 2; round++) {
+	for (int round = 0; round < 2 && (round == 0 || j->written.written > FEW_PAGES); round++) {
 		int r = live_read(&j->live, j->cgroup, j->cgroup_fd, false, e);
 
 		if (r < 0)
@@ -170,7 +173,7 @@ static int save_frozen(struct job *j, struct err *e)
 	/* Memory before footholds: what runs in a thread may touch its memory (rseq); after all memfds are known. */
 	r = stage("sync", e) ?: files_look(&j->save, e) ?: memory_sync(&j->live, &j->written, e) ?:
 	    stage("collect", e) ?: memory_save(&j->save, e) ?: open_footholds(&j->live, e) ?: stage("look", e) ?:
-	    save_all(&j->save, e) ?: refuse_if_any(j, e) ?: stage("take", e);
+	    save_ask_all(&j->save, e) ?: save_all(&j->save, e) ?: refuse_if_any(j, e) ?: stage("take", e);
 	if (r < 0)
 		return r;
 	return volume_snapshot_take(j->store, &j->volume, j->thin_id, e);

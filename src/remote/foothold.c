@@ -7,6 +7,7 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ptrace.h>
 #include <signal.h>
 #include <string.h>
@@ -263,21 +264,17 @@ static int foothold_unmap(const struct remote *r, struct tracee *t, struct err *
 	return single_call(r, t, "remove the foothold: munmap", &got, SYS_munmap, args, NEST_REMOVES, e);
 }
 
-/* Word by word, for only ptrace may write to a page that is not writable. */
-static int stub_write(const struct remote *r, struct tracee *t, struct err *e)
+/* By way of /proc/<pid>/mem: who may trace a process may write there to a page that is not writable. */
+static int stub_write(const struct remote *r, struct err *e)
 {
 	size_t len = (size_t)(stub_end - stub_begin);
+	ssize_t n = pwrite(r->mem, stub_begin, len, (off_t)r->base);
 
-	for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
-		uint64_t word = 0;
-		int err;
-
-		memcpy(&word, stub_begin + i, min(sizeof(word), len - i));
-		err = trace_do(PTRACE_POKEDATA, t->tid, r->base + i, word, "writing the stub", e);
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	if (n == (ssize_t)len)
+		return 0;
+	if (task_is_gone(r->pid))
+		return task_ended(r->pid, e);
+	return err_ret(e, n < 0 ? -errno : -EFAULT, "write the stub into task %d", r->pid);
 }
 
 static int foothold_make(struct remote *r, struct tracee *t, uint64_t at, struct err *e)
@@ -287,7 +284,7 @@ static int foothold_make(struct remote *r, struct tracee *t, uint64_t at, struct
 
 	if (err < 0)
 		return err;
-	err = foothold_map(r, t, at, e) ?: stub_write(r, t, e);
+	err = foothold_map(r, t, at, e) ?: stub_write(r, e);
 	if (err < 0 && err != -ESRCH && r->base)
 		foothold_unmap(r, t, &ERR_INIT);
 	err = single_calls_end(&loan, err, e);
@@ -335,10 +332,14 @@ static int refuse_shadow_stack(const struct tracee *t, struct err *e)
 int remote_open(struct remote **ret, struct tracee *t, uint64_t at, struct err *e)
 {
 	__attribute__((cleanup(remote_freep))) struct remote *r = xcalloc(1, sizeof(*r));
+	char path[32];
 	int err;
 
+	snprintf(path, sizeof(path), "/proc/%d/mem", t->tid);
 	r->pid = t->tid;
-	r->mem = -1;
+	r->mem = open(path, O_RDWR | O_CLOEXEC);
+	if (r->mem < 0)
+		return errno == ENOENT ? task_ended(r->pid, e) : err_sys(e, "open %s", path);
 	r->is_new = at != 0;
 	r->image = xmalloc(FOOTHOLD_SIZE - STUB_HOME);
 	err = refuse_shadow_stack(t, e) ?: read_own_pid(r, e) ?: find_gadget(r, e) ?:

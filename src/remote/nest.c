@@ -22,7 +22,6 @@
  */
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/ptrace.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -75,13 +74,8 @@ static bool tail_is_free(pid_t pid, uint64_t at)
 void nest_open(struct remote *r, uint64_t vdso)
 {
 	uint64_t at = find_tail(r->pid, vdso);
-	char path[32];
 
 	if (!at || !tail_is_free(r->pid, at))
-		return;
-	snprintf(path, sizeof(path), "/proc/%d/mem", r->pid);
-	r->mem = open(path, O_RDWR | O_CLOEXEC);
-	if (r->mem < 0)
 		return;
 	r->nests = xcalloc(1, NESTS_BYTES);
 	memcpy(r->nests, nest_begin, CODE_BYTES);

@@ -20,7 +20,7 @@ struct remote {
 	uint64_t gadget;	/* address of a `syscall` instruction outside the foothold */
 	bool is_new;		/* a process that cpt is making: it is to end with cpt */
 	uint64_t nest;		/* address of two nests; 0: there are none (nest.c) */
-	int mem;		/* /proc/<pid>/mem, to write to the nests; -1 */
+	int mem;		/* /proc/<pid>/mem, to write where the process itself may not */
 	char *nests;		/* as they are there */
 	unsigned int turn;	/* which of them is the carrier's */
 	struct tracee *carrier;	/* the thread whose registers lead to its nest; NULL */

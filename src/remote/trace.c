@@ -12,9 +12,10 @@
 #include "remote/syscall_name.h"
 #include "remote/trace.h"
 
-/* Most stops come within microseconds: look again at once for so long, then sleep between looks. */
+/* Most stops come within microseconds: look again at once for so long, then sleep until there is word of one. */
 #define SPIN_NS 50000u
-#define MAX_SLEEP_US 500u
+/* For word can be missed: of a leader that ended, there is none, and another thread of cpt may have got it. */
+#define MAX_SLEEP_NS 2000000
 
 /* From SIGKILL to where /proc tells that a thread is on its way out. */
 #define DEATH_NS 200000000u
@@ -188,32 +189,48 @@ static int stop_timed_out(pid_t tid, unsigned int timeout_ms, struct err *e)
 			  "answers, or thaw its cgroup if that is frozen", tid);
 }
 
-int stop_wait(pid_t tid, unsigned int timeout_ms, struct stop *ret, struct err *e)
+/* With SIGCHLD blocked: until the kernel tells the tracer of any stop or end (do_notify_parent_cldstop()), or not for long. */
+static bool sleep_until_told(const sigset_t *told)
 {
-	uint64_t begin = now_ns();
-	unsigned int sleep_us = 0;
+	return sigtimedwait(told, NULL, &(struct timespec){ .tv_nsec = MAX_SLEEP_NS }) == SIGCHLD;
+}
 
+static int stop_wait_told(pid_t tid, const sigset_t *told, uint64_t until_ns, struct stop *ret, struct err *e)
+{
 	for (;;) {
 		int r = stop_poll(tid, ret, e);
-		uint64_t waited = now_ns() - begin;
 
 		if (r != 0)
 			return r < 0 ? r : 0;
-		if (waited < SPIN_NS) {
-			sched_yield();
-			continue;
-		}
 		/*
 		 * The end of a thread group leader is not reported before all other
 		 * threads of it were waited for, so look.
 		 */
-		if (sleep_us == MAX_SLEEP_US && task_is_gone(tid))
+		if (!sleep_until_told(told) && task_is_gone(tid))
 			return task_ended(tid, e);
-		if (waited > timeout_ms * 1000000ull)
-			return stop_timed_out(tid, timeout_ms, e);
-		sleep_us = min(sleep_us + 20, MAX_SLEEP_US);
-		usleep(sleep_us);
+		if (now_ns() > until_ns)
+			return -ETIMEDOUT;
 	}
+}
+
+int stop_wait(pid_t tid, unsigned int timeout_ms, struct stop *ret, struct err *e)
+{
+	uint64_t begin = now_ns();
+	sigset_t told, before;
+	int r;
+
+	do {
+		r = stop_poll(tid, ret, e);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		sched_yield();
+	} while (now_ns() - begin < SPIN_NS);
+	sigemptyset(&told);
+	sigaddset(&told, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &told, &before);
+	r = stop_wait_told(tid, &told, begin + timeout_ms * 1000000ull, ret, e);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r == -ETIMEDOUT ? stop_timed_out(tid, timeout_ms, e) : r;
 }
 
 int stop_settle(pid_t tid, int signal, unsigned int timeout_ms, struct stop *ret, struct err *e)

@@ -52,24 +52,26 @@ static int credentials_parse(const char *status, struct save *s, struct credenti
 	return 0;
 }
 
-static int credentials_ask(struct live_process *p, struct live_thread *t, struct credentials_row *row, struct err *e)
+static int credentials_ask(struct save *s, struct live_process *p, struct live_thread *t, struct batch *b, struct err *e)
 {
-	_cleanup_batch_ struct batch *b = batch_new();
-	size_t signal_at = batch_data(b, NULL, sizeof(int));
-	size_t bits = batch_call(b, "prctl: read the securebits", SYS_prctl, ARG(PR_GET_SECUREBITS));
-	size_t keep = batch_call(b, "prctl: read keep-capabilities", SYS_prctl, ARG(PR_GET_KEEPCAPS));
-	size_t dump = batch_call(b, "prctl: read dumpable", SYS_prctl, ARG(PR_GET_DUMPABLE));
-	int r;
-
-	batch_call(b, "prctl: read the parent death signal", SYS_prctl, ARG(PR_GET_PDEATHSIG), ARG_AT(signal_at));
-	r = remote_run(p->remote, &t->tracee, b, e);
-	if (r < 0)
-		return r;
-	row->securebits = batch_result(b, bits);
-	row->keep_caps = batch_result(b, keep);
-	row->dumpable = batch_result(b, dump);
-	row->parent_death_signal = *(int *)batch_data_at(b, signal_at);
+	(void)s, (void)p, (void)t, (void)e;
+	batch_call(b, "prctl: read the securebits", SYS_prctl, ARG(PR_GET_SECUREBITS));
+	batch_call(b, "prctl: read keep-capabilities", SYS_prctl, ARG(PR_GET_KEEPCAPS));
+	batch_call(b, "prctl: read dumpable", SYS_prctl, ARG(PR_GET_DUMPABLE));
+	batch_call(b, "prctl: read the parent death signal", SYS_prctl, ARG(PR_GET_PDEATHSIG),
+		   ARG_AT(batch_data(b, NULL, sizeof(int))));
 	return 0;
+}
+
+static void credentials_answer(const struct live_thread *t, struct credentials_row *row)
+{
+	size_t first;
+	const struct batch *b = save_answers(t, credentials_ask, &first);
+
+	row->securebits = batch_result(b, first);
+	row->keep_caps = batch_result(b, first + 1);
+	row->dumpable = batch_result(b, first + 2);
+	row->parent_death_signal = *(int *)batch_data_at(b, batch_argument(b, first + 3, 1));
 }
 
 static int credentials_save(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
@@ -86,9 +88,7 @@ static int credentials_save(struct save *s, struct live_process *p, struct live_
 	r = credentials_parse(status, s, &row);
 	if (r < 0)
 		return err_set(e, r, "/proc/%d/task/%d/status is not as proc(5) says", p->pid, t->tid);
-	r = credentials_ask(p, t, &row, e);
-	if (r < 0)
-		return r;
+	credentials_answer(t, &row);
 	*(struct credentials_row *)image_add(s->img, &credentials_table) = row;
 	return 0;
 }
@@ -158,6 +158,7 @@ static int credentials_restore(struct restore *r, struct new_process *p, struct 
 const struct kind credentials_kind = {
 	.name = "credentials",
 	.tables = (const struct table *const[]){ &credentials_table, NULL },
+	.ask_thread = credentials_ask,
 	.save_thread = credentials_save,
 	.restore_thread = credentials_restore,
 };

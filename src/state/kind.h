@@ -76,6 +76,17 @@ int save_forgive(const struct save *s, int r, struct err *e);
 /* Text of /proc/<pid>/task/<tid>/status: read once, for all kinds, and freed with @t. NULL: it ended under our eyes. */
 int save_thread_status(struct save *s, struct live_process *p, struct live_thread *t, const char **ret, struct err *e);
 
+/*
+ * What kinds want to know that only the task itself can be asked: calls that their `ask` functions add to one batch for
+ * each thread, which is run before anything is saved. A round trip costs a dozen ptrace requests, a call in a batch next
+ * to nothing.
+ */
+typedef int save_ask(struct save *s, struct live_process *p, struct live_thread *t, struct batch *b, struct err *e);
+/* Of all kinds, in all threads. */
+int save_ask_all(struct save *s, struct err *e);
+/* The batch that was run in @t, and the index of the first of its calls that @ask added. */
+const struct batch *save_answers(const struct live_thread *t, save_ask *ask, size_t *ret_first);
+
 /* What has to stay until the volume's snapshot is taken: closed by save_clear(). */
 void save_keep_fd(struct save *s, int fd);
 
@@ -91,6 +102,8 @@ void save_clear(struct save *s);	/* frees image and refusals, closes what was ke
 struct kind {
 	const char *name;				/* the noun */
 	const struct table *const *tables;		/* NULL-terminated */
+	save_ask *ask_process;				/* of its leader */
+	save_ask *ask_thread;
 	int (*save_container)(struct save *s, struct err *e);
 	int (*save_process)(struct save *s, struct live_process *p, struct err *e);
 	int (*save_thread)(struct save *s, struct live_process *p, struct live_thread *t, struct err *e);

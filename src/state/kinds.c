@@ -4,6 +4,7 @@
 #include <string.h>
 #include "state/kind.h"
 #include "state/kind_list.h"
+#include "state/live_parts.h"
 
 /*
  * The order of restore: what others stand on comes first, and what takes power
@@ -142,6 +143,73 @@ void save_keep_fd(struct save *s, int fd)
 {
 	array_grow(s->kept_fds, s->nr_kept_fds, s->cap_kept_fds);
 	s->kept_fds[s->nr_kept_fds++] = fd;
+}
+
+/* ---- asking tasks ------------------------------------------------------- */
+
+struct asked {
+	struct batch *batch;
+	struct { save_ask *ask; size_t first; } parts[ARRAY_SIZE(kinds) * 2];
+	size_t nr_parts;
+};
+
+void asked_free(struct asked *a)
+{
+	if (a)
+		batch_free(a->batch);
+	free(a);
+}
+
+static int add_questions(struct save *s, struct live_process *p, struct live_thread *t, save_ask *ask, struct err *e)
+{
+	struct asked *a = t->asked;
+
+	if (!ask)
+		return 0;
+	a->parts[a->nr_parts].ask = ask;
+	a->parts[a->nr_parts++].first = batch_length(a->batch);
+	return ask(s, p, t, a->batch, e);
+}
+
+static int ask_thread(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
+{
+	int r = 0;
+
+	t->asked = xcalloc(1, sizeof(*t->asked));
+	t->asked->batch = batch_new();
+	for (size_t i = 0; r == 0 && kinds[i]; i++) {
+		r = t == &p->threads[0] ? add_questions(s, p, t, kinds[i]->ask_process, e) : 0;
+		r = r ?: add_questions(s, p, t, kinds[i]->ask_thread, e);
+		if (r < 0)
+			return err_in(e, "%s of task %d (%s)", kinds[i]->name, t->tid, p->comm);
+	}
+	return remote_run(p->remote, &t->tracee, t->asked->batch, e);
+}
+
+int save_ask_all(struct save *s, struct err *e)
+{
+	for (size_t i = 0; i < s->live->nr_processes; i++) {
+		struct live_process *p = &s->live->processes[i];
+
+		for (size_t j = 0; !p->zombie && j < p->nr_threads; j++) {
+			int r = ask_thread(s, p, &p->threads[j], e);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+const struct batch *save_answers(const struct live_thread *t, save_ask *ask, size_t *ret_first)
+{
+	const struct asked *a = t->asked;
+	size_t i = 0;
+
+	while (a->parts[i].ask != ask)
+		i++;
+	*ret_first = a->parts[i].first;
+	return a->batch;
 }
 
 void save_clear(struct save *s)

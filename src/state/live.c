@@ -67,6 +67,36 @@ struct live_process *live_find(struct live *l, pid_t pid)
 
 /* ---- one process ------------------------------------------------------ */
 
+static const char *const namespace_links[] = {
+	"cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts",
+};
+
+int live_namespace(const struct live_process *p, const char *link, ino_t *ret)
+{
+	size_t i = 0;
+	char path[32];
+	struct stat st;
+
+	while (strcmp(namespace_links[i], link) != 0)
+		i++;
+	if (!p->namespaces[i]) {
+		snprintf(path, sizeof(path), "ns/%s", link);
+		if (fstatat(p->proc_fd, path, &st, 0) < 0)
+			return -errno;
+		p->namespaces[i] = st.st_ino;
+	}
+	*ret = p->namespaces[i];
+	return 0;
+}
+
+struct live_process live_process_new(pid_t pid)
+{
+	return (struct live_process){
+		.pid = pid, .proc_fd = -1, .pidfd = -1,
+		.namespaces = xcalloc(ARRAY_SIZE(namespace_links), sizeof(ino_t)),
+	};
+}
+
 void live_process_clear(struct live_process *p)
 {
 	for (size_t i = 0; i < p->nr_vmas; i++) {
@@ -77,6 +107,7 @@ void live_process_clear(struct live_process *p)
 		free(p->fds[i].locks);
 	for (size_t i = 0; i < p->nr_threads; i++) {
 		free(p->threads[i].status);
+		asked_free(p->threads[i].asked);
 		if (p->threads[i].apart) {
 			live_process_clear(p->threads[i].apart);
 			free(p->threads[i].apart);
@@ -86,6 +117,7 @@ void live_process_clear(struct live_process *p)
 	free(p->fds);
 	free(p->threads);
 	free(p->status);
+	free(p->namespaces);
 	free(p->cgroup);
 	close_fd(&p->proc_fd);
 	close_fd(&p->pidfd);
@@ -113,11 +145,14 @@ int live_process_open(struct live_process *p, pid_t pid, const char *cgroup, str
 	char path[32];
 	int r;
 
-	*p = (struct live_process){ .pid = pid, .proc_fd = -1, .pidfd = -1 };
+	*p = live_process_new(pid);
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	p->proc_fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	if (p->proc_fd < 0)
-		return errno == ENOENT ? -ESRCH : err_sys(e, "open %s", path);
+	if (p->proc_fd < 0) {
+		r = errno == ENOENT ? -ESRCH : err_sys(e, "open %s", path);
+		live_process_clear(p);
+		return r;
+	}
 	r = live_process_read_status(p);
 	if (r < 0) {
 		live_process_clear(p);

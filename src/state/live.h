@@ -12,6 +12,7 @@
 #include "remote/batch.h"
 #include "remote/tracee.h"
 
+struct asked;
 struct file_kind;
 struct frozen;
 
@@ -51,6 +52,7 @@ struct live_vma {
 struct live_thread {
 	pid_t tid;			/* in cpt's pid namespace */
 	struct tracee tracee;		/* once frozen */
+	struct asked *asked;		/* then: the answers to what kinds ask it, see save_answers() */
 	char *status;			/* text of /proc/<pid>/task/<tid>/status, see save_thread_status() */
 	/* Sharing found by kcmp: the first thread that has the same descriptor table, fs (cwd, root, umask); or itself. */
 	pid_t files, fs;
@@ -67,6 +69,7 @@ struct live_process {
 	int proc_fd;			/* /proc/<pid> */
 	int pidfd;
 	char *status;			/* text of /proc/<pid>/status */
+	ino_t *namespaces;		/* see live_namespace() */
 	struct live_thread *threads;	/* leader first */
 	size_t nr_threads, cap_threads;
 	struct live_vma *vmas;
@@ -77,6 +80,7 @@ struct live_process {
 	 * thread is the first to have its leader's descriptor table; or its own index. */
 	size_t mm_owner, files_owner;
 	size_t index;
+	bool alarm_queued;		/* see timer.c */
 	struct remote *remote;		/* once frozen, made by the engine; NULL for a zombie */
 };
 
@@ -103,6 +107,8 @@ bool live_was_frozen(const struct live *l, int dirfd);
 struct live_process *live_find(struct live *l, pid_t pid);
 /* The process that the thread belongs to, or NULL. */
 struct live_process *live_of_thread(struct live *l, pid_t tid);
+/* Inode number of /proc/<pid>/ns/@link, looked up once. Negative errno, without a message. */
+int live_namespace(const struct live_process *p, const char *link, ino_t *ret);
 /* cpt's own descriptor of it, kept until live_free(). Negative errno on failure. */
 int open_file_get(struct open_file *f, struct err *e);
 /* The task that has it, and under which number: cpt itself if it is in flight. After open_file_get(); for kcmp(2). */

@@ -5,6 +5,8 @@
 
 /* kcmp(2) as a comparison: <0, 0, >0. */
 int live_kcmp(pid_t a, pid_t b, int what, uint64_t x, uint64_t y);
+struct live_process live_process_new(pid_t pid);
+void asked_free(struct asked *a);	/* kinds.c */
 /* Begin with a process; -ESRCH when it ended meanwhile. */
 int live_process_open(struct live_process *p, pid_t pid, const char *cgroup, struct err *e);
 void live_process_clear(struct live_process *p);

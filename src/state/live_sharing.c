@@ -104,7 +104,9 @@ static int thread_look_apart(struct live_process *p, struct live_thread *t, stru
 	struct live_process *apart = xcalloc(1, sizeof(*apart));
 	char path[32];
 
-	*apart = (struct live_process){ .pid = t->tid, .ppid = p->ppid, .proc_fd = -1, .pidfd = -1, .index = p->index };
+	*apart = live_process_new(t->tid);
+	apart->ppid = p->ppid;
+	apart->index = p->index;
 	memcpy(apart->comm, p->comm, sizeof(apart->comm));
 	apart->cgroup = xstrdup(p->cgroup);
 	t->apart = apart;

@@ -135,37 +135,37 @@ static int mm_read_auxv(struct save *s, const struct live_process *p, struct err
 	return 0;
 }
 
-/* What only the process itself can be asked. */
-static int mm_read_remote(struct live_process *p, struct mm_row *row, struct err *e)
+/* What only the process itself can be asked. A kernel without a feature does not know the question. */
+static int mm_ask(struct save *s, struct live_process *p, struct live_thread *t, struct batch *b, struct err *e)
 {
-	_cleanup_batch_ struct batch *b = batch_new();
-	const struct {
+	static const struct {
 		const char *why;
 		int option;
-		int64_t *to;
-	} asked[] = {
-		{ "prctl: does it use huge pages", PR_GET_THP_DISABLE, &row->thp_disabled },
-		{ "prctl: are its pages merged", PR_GET_MEMORY_MERGE, &row->ksm },
-		{ "prctl: may it write code", PR_GET_MDWE, &row->mdwe },
+	} questions[] = {
+		{ "prctl: does it use huge pages", PR_GET_THP_DISABLE },
+		{ "prctl: are its pages merged", PR_GET_MEMORY_MERGE },
+		{ "prctl: may it write code", PR_GET_MDWE },
 	};
-	size_t brk = batch_call(b, "brk: read where the heap ends", SYS_brk, ARG(0)), barrier, calls[ARRAY_SIZE(asked)];
-	int r;
 
-	barrier = batch_call(b, "membarrier: read registrations", SYS_membarrier, ARG(MEMBARRIER_GET_REGISTRATIONS), ARG(0),
-			     ARG(0));
-	batch_may_fail(b, barrier);
-	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
-		calls[i] = batch_call(b, asked[i].why, SYS_prctl, ARG(asked[i].option), ARG(0), ARG(0), ARG(0), ARG(0));
-		batch_may_fail(b, calls[i]);	/* a kernel without the feature does not know the question */
-	}
-	r = remote_run(p->remote, &p->threads[0].tracee, b, e);
-	if (r < 0)
-		return r;
-	row->brk = batch_result(b, brk);
-	row->membarrier = max(batch_result(b, barrier), (int64_t)0);
-	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
-		*asked[i].to = max(batch_result(b, calls[i]), (int64_t)0);
+	(void)s, (void)p, (void)t, (void)e;
+	batch_call(b, "brk: read where the heap ends", SYS_brk, ARG(0));
+	batch_may_fail(b, batch_call(b, "membarrier: read registrations", SYS_membarrier,
+				     ARG(MEMBARRIER_GET_REGISTRATIONS), ARG(0), ARG(0)));
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+		batch_may_fail(b, batch_call(b, questions[i].why, SYS_prctl, ARG(questions[i].option), ARG(0), ARG(0),
+					     ARG(0), ARG(0)));
 	return 0;
+}
+
+static void mm_answer(const struct live_process *p, struct mm_row *row)
+{
+	int64_t *const to[] = { &row->membarrier, &row->thp_disabled, &row->ksm, &row->mdwe };
+	size_t first;
+	const struct batch *b = save_answers(&p->threads[0], mm_ask, &first);
+
+	row->brk = batch_result(b, first);
+	for (size_t i = 0; i < ARRAY_SIZE(to); i++)
+		*to[i] = max(batch_result(b, first + 1 + i), (int64_t)0);
 }
 
 /* "lo" and "lf" of the foothold, which nobody but MCL_FUTURE has locked. */
@@ -221,9 +221,10 @@ static int mm_save(struct save *s, struct live_process *p, struct err *e)
 	r = read_file_at(p->proc_fd, "coredump_filter", &filter, NULL);
 	if (r == 0)
 		row.coredump_filter = strtol(filter, NULL, 16);
-	r = mm_read_stat(p, &row, e) ?: mm_read_auxv(s, p, e) ?: mm_read_remote(p, &row, e);
+	r = mm_read_stat(p, &row, e) ?: mm_read_auxv(s, p, e);
 	if (r < 0)
 		return r;
+	mm_answer(p, &row);
 	row.lock_future = mm_read_lock_future(p);
 	row.vdso = image_strdup(s->img, vdso_build_id(vdso));
 	*(struct mm_row *)image_add(s->img, &mm_table) = row;
@@ -264,6 +265,7 @@ static int mm_check(struct restore *r, struct err *e)
 const struct kind mm_kind = {
 	.name = "mm",
 	.tables = (const struct table *const[]){ &mm_table, &auxv_table, NULL },
+	.ask_process = mm_ask,
 	.save_process = mm_save,
 	.check = mm_check,
 };

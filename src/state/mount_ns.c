@@ -38,14 +38,14 @@ int mount_ns_leave(struct mount_ns_back *b, struct err *e)
 int mount_ns_root(struct save *s, const struct live_process *p, struct err *e)
 {
 	struct mount_ns_back back;
-	struct stat st;
+	ino_t inode;
 	int64_t ns;
-	int r, fd;
+	int fd, r = live_namespace(p, "mnt", &inode);
 
-	if (fstatat(p->proc_fd, "ns/mnt", &st, 0) < 0)
-		return err_sys(e, "look up the mount namespace of task %d", p->pid);
+	if (r < 0)
+		return err_ret(e, r, "look up the mount namespace of task %d", p->pid);
 	for (size_t i = 0; i < s->nr_ns_roots; i++)
-		if (s->ns_roots[i].ns == st.st_ino)
+		if (s->ns_roots[i].ns == inode)
 			return s->ns_roots[i].fd;
 	r = namespace_of(s, p, "mnt", &ns, e);
 	if (r == 0 && ns != COLUMN_NULL)
@@ -60,7 +60,7 @@ int mount_ns_root(struct save *s, const struct live_process *p, struct err *e)
 	if (fd < 0)
 		return e->code;
 	array_grow(s->ns_roots, s->nr_ns_roots, s->cap_ns_roots);
-	s->ns_roots[s->nr_ns_roots++] = (struct save_ns_root){ st.st_ino, fd };
+	s->ns_roots[s->nr_ns_roots++] = (struct save_ns_root){ inode, fd };
 	save_keep_fd(s, fd);
 	return fd;
 }

@@ -260,7 +260,7 @@ int namespace_of(struct save *s, const struct live_process *p, const char *link,
 	r = own_inode(s, type, &own, e);
 	if (r < 0 || !own)
 		return r;
-	r = inode_of(p->proc_fd, link, &inode);
+	r = live_namespace(p, link, &inode);
 	if (r < 0)
 		return s->frozen ? err_ret(e, r, "read /proc/%d/ns/%s", p->pid, link) : 0;
 	if (inode == own)
@@ -295,7 +295,7 @@ static int namespace_save(struct save *s, struct live_process *p, struct err *e)
 		r = own_inode(s, namespaces[i].type, &own, e);
 		if (r < 0)
 			return r;
-		if (inode_of(p->proc_fd, namespaces[i].type, &inode) < 0 || inode == own)
+		if (live_namespace(p, namespaces[i].type, &inode) < 0 || inode == own)
 			continue;
 		snprintf(object, sizeof(object), "its %s namespace", namespaces[i].type);
 		save_refuse(s, p, object, "run it in the host's", "cpt can't restore namespaces of this type yet");

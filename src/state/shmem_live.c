@@ -50,9 +50,9 @@ void shmem_list_free(struct shmem_object *list, size_t nr)
 
 static uint64_t ipc_ns_of(const struct live_process *p)
 {
-	struct stat st;
+	ino_t inode;
 
-	return fstatat(p->proc_fd, "ns/ipc", &st, 0) == 0 ? st.st_ino : 0;
+	return live_namespace(p, "ipc", &inode) == 0 ? inode : 0;
 }
 
 static int list_mappings(struct list *l, const struct live *live, struct live_process *p, struct err *e)

@@ -64,24 +64,26 @@ int signal_is_queued(pid_t tid, bool shared, int signal, int code, int timer, st
 
 /* ---- saving ----------------------------------------------------------- */
 
+static int sigaction_ask(struct save *s, struct live_process *p, struct live_thread *t, struct batch *b, struct err *e)
+{
+	(void)s, (void)p, (void)t, (void)e;
+	for (int sig = 1; sig <= NR_SIGNALS; sig++)
+		batch_call(b, "rt_sigaction: read a signal's handler", SYS_rt_sigaction, ARG(sig), ARG(0),
+			   ARG_AT(batch_data(b, NULL, sizeof(struct kernel_sigaction))), ARG(8));
+	return 0;
+}
+
 static int sigaction_save(struct save *s, struct live_process *p, struct err *e)
 {
-	_cleanup_batch_ struct batch *b = batch_new();
-	size_t at[NR_SIGNALS + 1];
-	int r;
+	const struct batch *b;
+	size_t first;
 
+	(void)e;
 	if (!s->frozen || p->zombie)
 		return 0;
+	b = save_answers(&p->threads[0], sigaction_ask, &first);
 	for (int sig = 1; sig <= NR_SIGNALS; sig++) {
-		at[sig] = batch_data(b, NULL, sizeof(struct kernel_sigaction));
-		batch_call(b, "rt_sigaction: read a signal's handler", SYS_rt_sigaction,
-			   ARG(sig), ARG(0), ARG_AT(at[sig]), ARG(8));
-	}
-	r = remote_run(p->remote, &p->threads[0].tracee, b, e);
-	if (r < 0)
-		return r;
-	for (int sig = 1; sig <= NR_SIGNALS; sig++) {
-		const struct kernel_sigaction *a = batch_data_at(b, at[sig]);
+		const struct kernel_sigaction *a = batch_data_at(b, batch_argument(b, first + (size_t)sig - 1, 2));
 
 		if (a->handler == (uint64_t)SIG_DFL && !a->flags && !a->mask)
 			continue;
@@ -116,24 +118,30 @@ static int pending_save(struct save *s, const struct live_thread *t, bool shared
 	}
 }
 
+static int signal_ask(struct save *s, struct live_process *p, struct live_thread *t, struct batch *b, struct err *e)
+{
+	(void)s, (void)p, (void)t, (void)e;
+	batch_call(b, "sigaltstack: read the alternate stack", SYS_sigaltstack, ARG(0),
+		   ARG_AT(batch_data(b, NULL, sizeof(stack_t))));
+	return 0;
+}
+
 static int signal_save_thread(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
 {
-	_cleanup_batch_ struct batch *b = NULL;
 	struct signal_mask_row row = { .thread = t->tid };
+	const struct batch *b;
 	const stack_t *stack;
 	uint64_t mask;
-	size_t at;
+	size_t first;
 	int r;
 
 	if (!s->frozen || p->zombie)
 		return 0;
-	b = batch_new();
-	at = batch_data(b, NULL, sizeof(stack_t));
-	batch_call(b, "sigaltstack: read the alternate stack", SYS_sigaltstack, ARG(0), ARG_AT(at));
-	r = remote_run(p->remote, &t->tracee, b, e) ?: tracee_get_sigmask(&t->tracee, &mask, e);
+	r = tracee_get_sigmask(&t->tracee, &mask, e);
 	if (r < 0)
 		return r;
-	stack = batch_data_at(b, at);
+	b = save_answers(t, signal_ask, &first);
+	stack = batch_data_at(b, batch_argument(b, first, 1));
 	row.mask = (int64_t)mask;
 	row.stack_address = (int64_t)(uintptr_t)stack->ss_sp;
 	row.stack_size = (int64_t)stack->ss_size;
@@ -219,6 +227,8 @@ static int signal_seal_thread(struct restore *r, struct new_process *p, struct n
 const struct kind signal_kind = {
 	.name = "signal",
 	.tables = (const struct table *const[]){ &sigaction_table, &signal_mask_table, &pending_signal_table, NULL },
+	.ask_process = sigaction_ask,
+	.ask_thread = signal_ask,
 	.save_process = sigaction_save,
 	.save_thread = signal_save_thread,
 	.restore_process = sigaction_restore,

@@ -28,13 +28,20 @@ static const struct column thread_area_columns[] = {
 };
 static const struct table thread_area_table = TABLE("thread_area", struct thread_area_row, thread_area_columns);
 
+static int thread_area_ask(struct save *s, struct live_process *p, struct live_thread *t, struct batch *b, struct err *e)
+{
+	(void)s, (void)p, (void)t, (void)e;
+	batch_call(b, "prctl: read the tid address", SYS_prctl, ARG(PR_GET_TID_ADDRESS),
+		   ARG_AT(batch_data(b, NULL, sizeof(int64_t))));
+	return 0;
+}
+
 static int thread_area_save(struct save *s, struct live_process *p, struct live_thread *t, struct err *e)
 {
-	_cleanup_batch_ struct batch *b = NULL;
 	struct ptrace_rseq_configuration rseq = { 0 };
 	uint64_t head = 0, len = 0;
-	size_t at;
-	int r;
+	const struct batch *b;
+	size_t first;
 
 	if (!s->frozen || p->zombie)
 		return 0;
@@ -42,14 +49,9 @@ static int thread_area_save(struct save *s, struct live_process *p, struct live_
 		return err_sys(e, "get_robust_list of thread %d", t->tid);
 	if (trace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(rseq), (uint64_t)&rseq) < 0)
 		return err_sys(e, "read the rseq configuration of thread %d", t->tid);
-	b = batch_new();
-	at = batch_data(b, NULL, sizeof(uint64_t));
-	batch_call(b, "prctl: read the tid address", SYS_prctl, ARG(PR_GET_TID_ADDRESS), ARG_AT(at));
-	r = remote_run(p->remote, &t->tracee, b, e);
-	if (r < 0)
-		return r;
+	b = save_answers(t, thread_area_ask, &first);
 	*(struct thread_area_row *)image_add(s->img, &thread_area_table) = (struct thread_area_row){
-		.thread = t->tid, .clear_tid = *(int64_t *)batch_data_at(b, at),
+		.thread = t->tid, .clear_tid = *(int64_t *)batch_data_at(b, batch_argument(b, first, 1)),
 		.robust_list = (int64_t)head, .robust_list_size = (int64_t)len,
 		.rseq = (int64_t)rseq.rseq_abi_pointer, .rseq_size = rseq.rseq_abi_size,
 		.rseq_signature = rseq.signature,
@@ -78,6 +80,7 @@ static int thread_area_restore(struct restore *r, struct new_process *p, struct 
 const struct kind thread_area_kind = {
 	.name = "thread_area",
 	.tables = (const struct table *const[]){ &thread_area_table, NULL },
+	.ask_thread = thread_area_ask,
 	.save_thread = thread_area_save,
 	.restore_thread = thread_area_restore,
 };

@@ -26,32 +26,38 @@ static const struct column timer_columns[] = {
 };
 static const struct table timer_table = TABLE("timer", struct timer_row, timer_columns);
 
+/* Is its signal in the queue from before its timers are read? Then that has not gone off since. */
+static int timer_ask(struct save *s, struct live_process *p, struct live_thread *t, struct batch *b, struct err *e)
+{
+	int queued = signal_is_queued(p->pid, true, SIGALRM, SI_KERNEL, 0, e);
+
+	(void)s, (void)t;
+	for (int which = 0; which < NR_TIMERS; which++)
+		batch_call(b, "getitimer", SYS_getitimer, ARG(which), ARG_AT(batch_data(b, NULL, sizeof(struct itimerval))));
+	p->alarm_queued = queued > 0;
+	return min(queued, 0);
+}
+
 static int timer_save(struct save *s, struct live_process *p, struct err *e)
 {
-	_cleanup_batch_ struct batch *b = NULL;
-	size_t at[NR_TIMERS];
-	int r, queued;
+	const struct batch *b;
+	size_t first;
 
+	(void)e;
 	if (!s->frozen || p->zombie)
 		return 0;
-	b = batch_new();
+	b = save_answers(&p->threads[0], timer_ask, &first);
 	for (int which = 0; which < NR_TIMERS; which++) {
-		at[which] = batch_data(b, NULL, sizeof(struct itimerval));
-		batch_call(b, "getitimer", SYS_getitimer, ARG(which), ARG_AT(at[which]));
-	}
-	queued = signal_is_queued(p->pid, true, SIGALRM, SI_KERNEL, 0, e);
-	r = queued < 0 ? queued : remote_run(p->remote, &p->threads[0].tracee, b, e);
-	for (int which = 0; r == 0 && which < NR_TIMERS; which++) {
-		const struct itimerval *t = batch_data_at(b, at[which]);
+		const struct itimerval *t = batch_data_at(b, batch_argument(b, first + (size_t)which, 1));
 
 		if (t->it_value.tv_sec || t->it_value.tv_usec || t->it_interval.tv_sec || t->it_interval.tv_usec)
 			*(struct timer_row *)image_add(s->img, &timer_table) = (struct timer_row){
 				p->pid, which, t->it_value.tv_sec * 1000000 + t->it_value.tv_usec,
 				t->it_interval.tv_sec * 1000000 + t->it_interval.tv_usec,
-				which == ITIMER_REAL && queued,
+				which == ITIMER_REAL && p->alarm_queued,
 			};
 	}
-	return r;
+	return 0;
 }
 
 /* It runs on while its process is stopped, and is read before the queues of signals are (kinds.c). */
@@ -99,6 +105,7 @@ static int timer_restore(struct restore *r, struct new_process *p, struct batch 
 const struct kind timer_kind = {
 	.name = "timer",
 	.tables = (const struct table *const[]){ &timer_table, NULL },
+	.ask_process = timer_ask,
 	.save_process = timer_save,
 	.restore_process = timer_restore,
 };
