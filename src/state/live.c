@@ -79,13 +79,16 @@ int live_namespace(const struct live_process *p, const char *link, ino_t *ret)
 
 	while (strcmp(namespace_links[i], link) != 0)
 		i++;
-	if (!p->namespaces[i]) {
-		snprintf(path, sizeof(path), "ns/%s", link);
-		if (fstatat(p->proc_fd, path, &st, 0) < 0)
-			return -errno;
-		p->namespaces[i] = st.st_ino;
+	if (p->namespaces && p->namespaces[i]) {
+		*ret = p->namespaces[i];
+		return 0;
 	}
-	*ret = p->namespaces[i];
+	snprintf(path, sizeof(path), "ns/%s", link);
+	if (fstatat(p->proc_fd, path, &st, 0) < 0)
+		return -errno;
+	if (p->namespaces)
+		p->namespaces[i] = st.st_ino;
+	*ret = st.st_ino;
 	return 0;
 }
 

@@ -69,7 +69,7 @@ struct live_process {
 	int proc_fd;			/* /proc/<pid> */
 	int pidfd;
 	char *status;			/* text of /proc/<pid>/status */
-	ino_t *namespaces;		/* see live_namespace() */
+	ino_t *namespaces;		/* what live_namespace() knows of them; NULL: it looks each time */
 	struct live_thread *threads;	/* leader first */
 	size_t nr_threads, cap_threads;
 	struct live_vma *vmas;

@@ -218,8 +218,10 @@ static void take(struct live *l, struct save *s, struct live_process *p)
 	must(memory_sync(l, &again, &e), &e);
 	assert_int_equal(again.written, 0);
 	must(memory_save(s, &e), &e);
-	for (size_t i = 0; i < NR; i++) {
+	for (size_t i = 0; i < NR; i++)
 		must(remote_open(&p[i].remote, &p[i].threads->tracee, 0, &e), &e);
+	must(save_ask_all(s, &e), &e);
+	for (size_t i = 0; i < NR; i++) {
 		must(vma_kind.save_process(s, &p[i], &e), &e);
 		must(mm_kind.save_process(s, &p[i], &e), &e);
 	}

@@ -207,8 +207,8 @@ static void read_program(struct live *l, struct save *s, struct live_process *p,
 		.process = pid, .comm = (char *)"program", .pid_ns = COLUMN_NULL, .mount_ns = COLUMN_NULL,
 	};
 	if (tracee_seize(&thread->tracee, pid, &e) < 0 || live_read_vmas(p, &e) < 0 ||
-	    remote_open(&p->remote, &thread->tracee, 0, &e) < 0 || vma_kind.save_process(s, p, &e) < 0 ||
-	    mm_kind.save_process(s, p, &e) < 0)
+	    remote_open(&p->remote, &thread->tracee, 0, &e) < 0 || save_ask_all(s, &e) < 0 ||
+	    vma_kind.save_process(s, p, &e) < 0 || mm_kind.save_process(s, p, &e) < 0)
 		fail_msg("%s", e.msg);
 	for (size_t i = 0; i < s->nr_refusals; i++)
 		fail_msg("%s: %s", s->refusals[i].object, s->refusals[i].reason);
