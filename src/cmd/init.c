@@ -2,10 +2,23 @@
 /* cpt init: make a store. */
 #include <errno.h>
 #include <getopt.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/vfs.h>
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "store/store.h"
+
+/* A device that swap goes to must not be memory itself. */
+static void warn_of_memory(const struct store_options *o)
+{
+	struct statfs fs;
+
+	if (o->data_device || statfs(o->dir, &fs) < 0 || (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC))
+		return;
+	fprintf(stderr, "warning: %s is in memory: what a container swaps out still counts as its memory, and all\n"
+		"     snapshots end with this host; make the store in a directory on a disk (cpt --store DIR init)\n", o->dir);
+}
 
 static int init_main(int argc, char **argv, struct err *e)
 {
@@ -45,6 +58,8 @@ static int init_main(int argc, char **argv, struct err *e)
 	} else if (r == 0) {
 		fprintf(stderr, "made a store in %s\n", o.dir);
 	}
+	if (r == 0)
+		warn_of_memory(&o);
 	return r;
 }
 

@@ -24,6 +24,12 @@ says() {	# what is wrong, what to do, command...
 
 inside() { echo $BASHPID >$groups/own/cgroup.procs && exec "$cpt" --store $store snapshot own; }
 nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$cpt" --store $store "$@"; }
+# A store made in memory, where there is room for it, is made with a warning.
+in_memory() {
+	mkdir -p $store.3
+	mount -t tmpfs -o size=2G tmpfs $store.3
+	"$cpt" --store $store.3/store init --data-size 256M 2>&1 | grep -q "^warning: $store.3/store is in memory"
+}
 with_catalog() {	# SQL, command...: on another state of the catalog
 	local status=0
 	sqlite3 $catalog ".backup $store/honest"
@@ -72,5 +78,6 @@ ok "not a size" says 'is not a size' 'usage' cpt pin --size much empty
 ok "devices that are none" says 'not a block device' 'in files' "$cpt" --store $store.2 init --data /etc/passwd --metadata /etc/passwd
 ok "half a pair of devices" says 'go together' 'usage' "$cpt" --store $store.2 init --data /dev/vda
 ok "no room for a store" eval 'mount -t tmpfs -o size=64M tmpfs $store.2 && says "too little space" --store "$cpt" --store $store.2/store init'
+ok "a store in memory" in_memory
 ok "the kernel log is clean" log_is_clean
 results
