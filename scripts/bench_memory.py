@@ -101,6 +101,8 @@ def criu_restore(pid, images, shared, lazy):
     beats, start = shared.get(Shared.BEATS), now()
     try:
         if lazy:
+            if os.path.exists(images + "/lazy-pages.socket"):	# of the last one
+                os.unlink(images + "/lazy-pages.socket")
             daemon = subprocess.Popen(["criu", "lazy-pages", "-D", images, "-o", "lazy-pages.log"],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_until(lambda: os.path.exists(images + "/lazy-pages.socket") or daemon.poll() is not None,
