@@ -61,7 +61,7 @@ static int signal_named(const char *name)
 	return SIGKILL;
 }
 
-static void kill_for_test(const char *name)
+void stage_point(const char *name)
 {
 	const char *at = secure_getenv("CPT_KILL_AT");
 	size_t len = strlen(name);
@@ -74,7 +74,7 @@ int stage(const char *name, struct err *e)
 {
 	if (nr_times < ARRAY_SIZE(times))
 		times[nr_times++] = (struct stage_time){ name, now_ns() };
-	kill_for_test(name);
+	stage_point(name);
 	if (!heard)
 		return 0;
 	return err_set(e, -EINTR, "interrupted by SIG%s before the stage \"%s\"", sigabbrev_np(heard), name);

@@ -16,6 +16,8 @@
  * CPT_KILL_AT=NAME:SIGNAL another signal.
  */
 int stage(const char *name, struct err *e);
+/* A place within a stage, or in what has none, where tests send a signal in the same way; that is all. */
+void stage_point(const char *name);
 /*
  * From here on SIGINT, SIGTERM and SIGHUP are heard by stage(). The second one
  * ends cpt at once, as SIGKILL would.

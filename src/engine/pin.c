@@ -2,6 +2,7 @@
 /* Binding a cgroup to a swap volume, see pin.h. */
 #include <errno.h>
 #include <string.h>
+#include "base/stage.h"
 #include "base/util.h"
 #include "engine/cut_short.h"
 #include "engine/pin.h"
@@ -95,7 +96,10 @@ int pin_cgroup(struct store *s, const char *cgroup, uint64_t bytes, struct err *
 	r = check_free(s, cgroup, e) ?: choose_bytes(cgroup, &bytes, e) ?: volume_create(s, bytes, &v, e);
 	if (r < 0)
 		return r;
-	r = set_row(s, cgroup, v.thin_id, NULL, NULL, e) ?: set_device(cgroup, v.dev, e);
+	stage_point("record");
+	r = set_row(s, cgroup, v.thin_id, NULL, NULL, e);
+	stage_point("bind");
+	r = r ?: set_device(cgroup, v.dev, e);
 	if (r < 0)
 		volume_destroy(s, v.thin_id, &ERR_INIT);
 	return r;
@@ -116,6 +120,7 @@ int unpin_cgroup(struct store *s, const char *cgroup, struct err *e)
 			return r;
 		}
 	}
+	stage_point("unbind");
 	r = cgroup_exists(cgroup) ? set_device(cgroup, "none", e) : 0;
 	if (r == 0)
 		r = volume_destroy(s, row.thin_id, e);

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include "base/stage.h"
 #include "base/util.h"
 #include "engine/run.h"
 #include "host/cgroup.h"
@@ -183,8 +184,11 @@ static int hear(int fd, struct err *e)
 /* Of the new process: its maps, then its word that the program runs. */
 static int follow(const struct run_options *o, pid_t pid, int go, int up, struct err *e)
 {
-	int r = o->user < 0 ? 0 : write_maps(o, pid, e);
+	int r;
 
+	stage_point("map");
+	r = o->user < 0 ? 0 : write_maps(o, pid, e);
+	stage_point("hear");
 	if (r == 0 && o->user >= 0 && write(go, "", 1) != 1)
 		r = err_sys(e, "let the new container go on");
 	return r ?: hear(up, e);
@@ -235,6 +239,7 @@ int run_container(const struct run_options *o, pid_t *ret, struct err *e)
 	if (r < 0)
 		return r;
 	fd = cgroup_open(o->cgroup, e);
+	stage_point("start");
 	r = fd < 0 ? fd : start(o, fd, ret, e);
 	close_fd(&fd);
 	if (r < 0 && made)

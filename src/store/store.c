@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include "base/stage.h"
 #include "base/util.h"
 #include "store/loop.h"
 #include "store/store_private.h"
@@ -292,8 +293,12 @@ int store_init(const struct store_options *o, struct err *e)
 	r = begin_making(o, dir, e);
 	if (r < 0)
 		return r;
-	r = make_devices(o, dir, e) ?: make_catalog(o, dir, e);
+	stage_point("devices");
+	r = make_devices(o, dir, e);
+	stage_point("catalog");
+	r = r ?: make_catalog(o, dir, e);
 	close_fd(&lock);
+	stage_point("open");
 	/* A store that can't be opened is no store: the user learns now. */
 	r = r ?: store_open(&s, dir, STORE_WRITE, e);
 	store_close(s);
@@ -492,12 +497,15 @@ int store_deactivate(struct store *s, struct err *e)
 int store_remove_snapshot(struct store *s, const struct snapshot_row *snapshot, struct err *e)
 {
 	int r = catalog_begin(s->catalog, e) ?: catalog_remove_snapshot(s->catalog, snapshot->id, e) ?:
-		catalog_remove_volume(s->catalog, snapshot->thin_id, e) ?: catalog_commit(s->catalog, e);
+		catalog_remove_volume(s->catalog, snapshot->thin_id, e);
 
+	stage_point("remove");
+	r = r ?: catalog_commit(s->catalog, e);
 	if (r < 0) {
 		catalog_rollback(s->catalog);
 		return err_in(e, "snapshot %s", snapshot->id);
 	}
+	stage_point("discard");
 	return volume_snapshot_discard(s, snapshot->thin_id, e);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include "base/stage.h"
 #include "base/util.h"
 #include "store/store_private.h"
 #include "store/swap.h"
@@ -79,8 +80,11 @@ int volume_create(struct store *s, uint64_t bytes, struct swap_volume *ret, stru
 
 	if (r < 0)
 		return r;
-	r = thin_create(s->pool, (uint32_t)v.thin_id, e) ?: activate(s, &v, e) ?: swap_format(v.path, e) ?:
-	    swap_on(v.path, false, e) ?: add_row(s, &v, COLUMN_NULL, e);
+	r = thin_create(s->pool, (uint32_t)v.thin_id, e);
+	stage_point("activate");
+	r = r ?: activate(s, &v, e) ?: swap_format(v.path, e);
+	stage_point("swapon");
+	r = r ?: swap_on(v.path, false, e) ?: add_row(s, &v, COLUMN_NULL, e);
 	if (r < 0) {
 		blame(s, e);
 		volume_erase(s, v.thin_id, &ERR_INIT);
@@ -249,6 +253,7 @@ static int finish_removal(struct store *s, int64_t thin_id, struct err *e)
 	_cleanup_free_ char *name = volume_name(s, thin_id);
 
 	discard_contents(s, thin_id);
+	stage_point("deactivate");
 	return thin_deactivate(name, e) ?: thin_delete(s->pool, (uint32_t)thin_id, e) ?:
 	       catalog_release_thin_id(s->catalog, thin_id, e);
 }
@@ -273,7 +278,10 @@ int volume_destroy(struct store *s, int64_t thin_id, struct err *e)
 
 	if (r == 0 && thin_find(name, path, sizeof(path), dev, sizeof(dev), &ERR_INIT) == 0)
 		r = swap_off(path, e);
-	r = r ?: catalog_remove_volume(s->catalog, thin_id, e) ?: finish_removal(s, thin_id, e);
+	stage_point("forget");
+	r = r ?: catalog_remove_volume(s->catalog, thin_id, e);
+	stage_point("erase");
+	r = r ?: finish_removal(s, thin_id, e);
 	return r < 0 ? err_in(e, "swap volume %ld", thin_id) : 0;
 }
 

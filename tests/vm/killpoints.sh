@@ -144,6 +144,55 @@ restored() {
 	$cpt restore "$id" && healthy && portrait >$work/portrait && whole
 }
 
+# ---- verbs without stages: at places within them --------------------------------
+
+# Each can be done again, or was done.
+again() {	# what may be said if it was done, command...
+	local said
+	said=$("${@:2}" 2>&1) || grep -q -- "$1" <<<"$said" || { echo "$said"; return 1; }
+}
+pin_killed() {
+	local at
+	mkdir -p $groups/small
+	for at in activate swapon record bind; do
+		at_stage $at $cpt pin small && whole && again 'pinned to a swap volume already' $cpt pin small || { echo "at $at"; return 1; }
+		$cpt unpin small || return 1
+	done
+	for at in unbind forget erase deactivate; do
+		$cpt pin small && at_stage $at $cpt unpin small && whole && again 'is not pinned' $cpt unpin small || { echo "at $at"; return 1; }
+	done
+	rmdir $groups/small
+}
+rm_killed() {
+	local at victim
+	for at in remove discard deactivate; do
+		victim=$($cpt snapshot busy) && at_stage $at $cpt rm "$victim" && whole || { echo "at $at"; return 1; }
+		[ $at = remove ] || refuses 'no snapshot' $cpt show "$victim" || return 1
+		again 'no snapshot' $cpt rm "$victim" || return 1
+	done
+	untouched
+}
+run_killed() {
+	local at how
+	for at in start map hear; do
+		for how in '' '--pid-levels 2' '--user 100000'; do
+			# shellcheck disable=SC2086 # none or several
+			at_stage $at $cpt run --output $work/output $how ran -- sleep 1000 8>&- && settled ran &&
+				again 'there are tasks in cgroup' $cpt run --output $work/output $how ran -- sleep 1000 8>&- &&
+				settled ran && populated ran || { echo "at $at, $how"; return 1; }
+			kill_all ran
+			rmdir $groups/ran
+		done
+	done
+}
+init_killed() {
+	local at init="$cpt --store $work/store init --data-size 64M"
+	for at in devices catalog open; do
+		at_stage $at $init && again 'there is a store' $init && $cpt --store $work/store list || { echo "at $at"; return 1; }
+		rm_store
+	done
+}
+
 # ---- at random ---------------------------------------------------------------
 
 declare -A calls took
@@ -239,11 +288,6 @@ random_run() {
 }
 measure_run() { measure run $cpt run --pid-levels 2 --user 100000 ran -- sleep 1000 8>&- && kill_all ran && rmdir $groups/ran; }
 
-# pin, unpin, rm, init: each can be done again, or was done.
-again() {	# what may be said if it was done, command...
-	local said
-	said=$("${@:2}" 2>&1) || grep -q -- "$1" <<<"$said" || { echo "$said"; return 1; }
-}
 small_verbs() {	# how many
 	local i victim
 	mkdir -p $groups/small
@@ -308,6 +352,10 @@ done
 ok "a snapshot after these" eval '$cpt snapshot busy && untouched && whole'
 ok "snapshot --kill killed when the snapshot exists" snapshot_complete_at_kill
 ok "snapshot told to stop" told_at snapshot_told_at $snapshot_stages
+ok "rm killed at each place" rm_killed
+ok "pin and unpin killed at each place" pin_killed
+ok "run killed at each place" run_killed
+ok "init killed at each place" init_killed
 ok "measure a snapshot" measure snapshot $cpt snapshot busy
 ok "snapshot killed at random" random_many $((many / 4)) random_snapshot
 ok "rm killed at random" random_rm $((many / 8))
