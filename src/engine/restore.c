@@ -10,6 +10,7 @@
 #include "engine/restore.h"
 #include "host/cgroup.h"
 #include "host/cgroup_tree.h"
+#include "remote/together.h"
 #include "state/cgroup.h"
 #include "state/file.h"
 #include "state/memory.h"
@@ -87,18 +88,20 @@ static int in_process(struct new_process *p, struct err *e)
 	return err_in(e, "process %ld (%s)", p->row->process, p->row->comm);
 }
 
+static int make_memory_of(void *arg, size_t i, struct err *e)
+{
+	struct restore *r = arg;
+	struct new_process *p = &r->processes[i];
+	uint64_t hole;
+	int ret = mm_find_hole(r, p, &hole, e) ?: remote_open(&p->remote, &p->threads[0].tracee, hole, e) ?:
+		  mm_restore(r, p, e);
+
+	return ret < 0 ? in_process(p, e) : 0;
+}
+
 static int make_memory(struct restore *r, struct err *e)
 {
-	for (size_t i = 0; i < r->nr_processes; i++) {
-		struct new_process *p = &r->processes[i];
-		uint64_t hole;
-		int ret = mm_find_hole(r, p, &hole, e) ?: remote_open(&p->remote, &p->threads[0].tracee, hole, e) ?:
-			  mm_restore(r, p, e);
-
-		if (ret < 0)
-			return in_process(p, e);
-	}
-	return memory_restore_done(r, e);
+	return together(r->nr_processes, make_memory_of, r, e) ?: memory_restore_done(r, e);
 }
 
 /* ---- places ------------------------------------------------------------- */
@@ -211,6 +214,17 @@ static int seal_thread(struct restore *r, struct new_process *p, struct new_thre
 	return 0;
 }
 
+static int seal_process(void *arg, size_t i, struct err *e)
+{
+	struct restore *r = arg;
+	struct new_process *p = &r->processes[i];
+	int ret = remote_close(take_ptr(p->remote), &p->threads[0].tracee, e);
+
+	for (size_t j = 0; ret == 0 && j < p->nr_threads; j++)
+		ret = seal_thread(r, p, &p->threads[j], e);
+	return ret;
+}
+
 static int seal(struct restore *r, struct err *e)
 {
 	int ret = files_connect(r, e);
@@ -218,14 +232,7 @@ static int seal(struct restore *r, struct err *e)
 	for (size_t i = 0; ret == 0 && kinds[i]; i++)
 		if (kinds[i]->finish && kinds[i]->finish(r, e) < 0)
 			return err_in(e, "%s", kinds[i]->name);
-	for (size_t i = 0; ret == 0 && i < r->nr_processes; i++) {
-		struct new_process *p = &r->processes[i];
-
-		ret = remote_close(take_ptr(p->remote), &p->threads[0].tracee, e);
-		for (size_t j = 0; ret == 0 && j < p->nr_threads; j++)
-			ret = seal_thread(r, p, &p->threads[j], e);
-	}
-	return ret;
+	return ret ?: together(r->nr_processes, seal_process, r, e);
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "engine/pin.h"
 #include "engine/snapshot.h"
 #include "host/cgroup.h"
+#include "remote/together.h"
 #include "state/file.h"
 #include "state/memory.h"
 #include "state/mount.h"
@@ -153,16 +154,12 @@ static int presync(struct job *j, struct err *e)
 
 /* ---- stop .. take ------------------------------------------------------ */
 
-static int open_footholds(struct live *l, struct err *e)
+static int open_foothold(void *arg, size_t i, struct err *e)
 {
-	for (size_t i = 0; i < l->nr_processes; i++) {
-		struct live_process *p = &l->processes[i];
-		int r = p->zombie ? 0 : remote_open(&p->remote, &p->threads[0].tracee, 0, e);
+	struct live_process *p = &((struct live *)arg)->processes[i];
+	int r = p->zombie ? 0 : remote_open(&p->remote, &p->threads[0].tracee, 0, e);
 
-		if (r < 0)
-			return err_in(e, "task %d (%s)", p->pid, p->comm);
-	}
-	return 0;
+	return r < 0 ? err_in(e, "task %d (%s)", p->pid, p->comm) : 0;
 }
 
 static int save_frozen(struct job *j, struct err *e)
@@ -172,7 +169,7 @@ static int save_frozen(struct job *j, struct err *e)
 	save_begin(j, true);
 	/* Memory before footholds: what runs in a thread may touch its memory (rseq); after all memfds are known. */
 	r = stage("sync", e) ?: files_look(&j->save, e) ?: memory_sync(&j->live, &j->written, e) ?:
-	    stage("collect", e) ?: memory_save(&j->save, e) ?: open_footholds(&j->live, e) ?: stage("look", e) ?:
+	    stage("collect", e) ?: memory_save(&j->save, e) ?: together(j->live.nr_processes, open_foothold, &j->live, e) ?: stage("look", e) ?:
 	    save_ask_all(&j->save, e) ?: save_all(&j->save, e) ?: refuse_if_any(j, e) ?: stage("take", e);
 	if (r < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include "base/util.h"
 #include "remote/syscall_name.h"
+#include "remote/together.h"
 #include "remote/trace.h"
 
 /* Most stops come within microseconds: look again at once for so long, then sleep until there is word of one. */
@@ -213,12 +214,36 @@ static int stop_wait_told(pid_t tid, const sigset_t *told, uint64_t until_ns, st
 	}
 }
 
+/* While other targets are dealt with. 0: a stop, 1: there are none, or negative. */
+static int stop_wait_together(pid_t tid, uint64_t until_ns, struct stop *ret, struct err *e)
+{
+	uint64_t look_ns = now_ns() + MAX_SLEEP_NS;
+
+	for (bool first = true; ; first = false) {
+		int r = stop_poll(tid, ret, e);
+
+		if (r != 0)
+			return r < 0 ? r : 0;
+		if (!together_wait(first))
+			return 1;
+		if (now_ns() < look_ns)
+			continue;
+		if (task_is_gone(tid))
+			return task_ended(tid, e);
+		look_ns = now_ns() + MAX_SLEEP_NS;
+		if (look_ns > until_ns)
+			return -ETIMEDOUT;
+	}
+}
+
 int stop_wait(pid_t tid, unsigned int timeout_ms, struct stop *ret, struct err *e)
 {
 	uint64_t begin = now_ns();
 	sigset_t told, before;
-	int r;
+	int r = stop_wait_together(tid, begin + timeout_ms * 1000000ull, ret, e);
 
+	if (r <= 0)
+		return r == -ETIMEDOUT ? stop_timed_out(tid, timeout_ms, e) : r;
 	do {
 		r = stop_poll(tid, ret, e);
 		if (r != 0)

@@ -176,6 +176,7 @@ struct new_process {
 	int64_t born_in;		/* user namespace it was born in (process_plan_user_ns()), */
 	int64_t born_as;		/* with the ids of that process (credentials_born_as()) */
 	struct remote *remote;
+	bool has_memory;		/* mappings and pages, see mm_restore() */
 	struct new_thread *threads;	/* the leader first */
 	size_t nr_threads;
 };

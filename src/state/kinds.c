@@ -2,6 +2,7 @@
 /* Everything that cpt can save, in the order it is restored; and what kinds share in doing so. */
 #include <stdarg.h>
 #include <string.h>
+#include "remote/together.h"
 #include "state/kind.h"
 #include "state/kind_list.h"
 #include "state/live_parts.h"
@@ -186,19 +187,20 @@ static int ask_thread(struct save *s, struct live_process *p, struct live_thread
 	return remote_run(p->remote, &t->tracee, t->asked->batch, e);
 }
 
+static int ask_process(void *arg, size_t i, struct err *e)
+{
+	struct save *s = arg;
+	struct live_process *p = &s->live->processes[i];
+	int r = 0;
+
+	for (size_t j = 0; r == 0 && !p->zombie && j < p->nr_threads; j++)
+		r = ask_thread(s, p, &p->threads[j], e);
+	return r;
+}
+
 int save_ask_all(struct save *s, struct err *e)
 {
-	for (size_t i = 0; i < s->live->nr_processes; i++) {
-		struct live_process *p = &s->live->processes[i];
-
-		for (size_t j = 0; !p->zombie && j < p->nr_threads; j++) {
-			int r = ask_thread(s, p, &p->threads[j], e);
-
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
+	return together(s->live->nr_processes, ask_process, s, e);
 }
 
 const struct batch *save_answers(const struct live_thread *t, save_ask *ask, size_t *ret_first)

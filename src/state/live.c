@@ -16,6 +16,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include "base/util.h"
+#include "remote/together.h"
 #include "state/live.h"
 #include "state/live_parts.h"
 
@@ -393,13 +394,22 @@ int live_read(struct live *l, const char *cgroup, int cgroup_fd, bool freeze, st
 	return 0;
 }
 
+static int close_foothold(void *arg, size_t i, struct err *e)
+{
+	struct live_process *p = &((struct live *)arg)->processes[i];
+
+	(void)e;
+	if (p->remote)
+		remote_close(take_ptr(p->remote), &p->threads[0].tracee, &ERR_INIT);
+	return 0;
+}
+
 int live_release(struct live *l, struct err *e)
 {
 	int ret = 0;
 
-	for (size_t i = 0; l->frozen && i < l->nr_processes; i++)
-		if (l->processes[i].remote)
-			remote_close(take_ptr(l->processes[i].remote), &l->processes[i].threads[0].tracee, &ERR_INIT);
+	if (l->frozen)
+		together(l->nr_processes, close_foothold, l, &ERR_INIT);
 	live_refreeze(l);
 	for (size_t i = 0; l->frozen && i < l->nr_processes; i++) {
 		struct live_process *p = &l->processes[i];

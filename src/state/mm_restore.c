@@ -22,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include "remote/together.h"
 #include "state/mm.h"
 #include "state/live_parts.h"
 #include "state/process.h"
@@ -264,9 +265,14 @@ static int join_peers(struct restore *r, const struct new_process *p, int pagema
 		if (share->vma->mm != p->row->process)
 			continue;
 		peer = restore_find(r, share->peer->mm);
-		peer_pagemap = peer ? open_pagemap(peer, e) : -ESRCH;
+		/* It was begun earlier, and may be under way. */
+		while (peer && !peer->has_memory && together_wait(false))
+			;
+		if (!peer || !peer->has_memory)
+			return err_set(e, -EBADMSG, "process %ld is not there", share->peer->mm);
+		peer_pagemap = open_pagemap(peer, e);
 		if (peer_pagemap < 0)
-			return peer ? peer_pagemap : err_set(e, -EBADMSG, "process %ld is not there", share->peer->mm);
+			return peer_pagemap;
 		ret = pagemap_join(pagemap, (uint64_t)share->vma->start, (uint64_t)share->vma->end, peer_pagemap, e);
 		if (ret < 0)
 			return ret;
@@ -281,8 +287,10 @@ static int install_pages(struct restore *r, struct new_process *p, struct err *e
 	size_t nr;
 	int ret = swap_run_vector(r->img, p->row->process, &runs, &nr, e);
 
-	if (ret < 0 || nr == 0)
+	if (ret < 0 || nr == 0) {
+		p->has_memory = ret == 0;
 		return ret;
+	}
 	if (!r->shares_known)
 		share_plan(r->img, &r->shares, &r->nr_shares);
 	r->shares_known = true;
@@ -290,7 +298,9 @@ static int install_pages(struct restore *r, struct new_process *p, struct err *e
 	if (pagemap < 0)
 		return pagemap;
 	/* Charged to the cgroup that the process is in, which may be below the container's. */
-	return join_peers(r, p, pagemap, e) ?: pagemap_set(pagemap, -1, runs, nr, e);
+	ret = join_peers(r, p, pagemap, e) ?: pagemap_set(pagemap, -1, runs, nr, e);
+	p->has_memory = ret == 0;
+	return ret;
 }
 
 /* ---- finish ------------------------------------------------------------------------- */
