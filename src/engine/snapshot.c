@@ -100,7 +100,20 @@ static bool has_process(const struct live *l, pid_t pid)
 	return false;
 }
 
-static int survey(struct job *j, struct err *e)
+/* What a running container does for a moment only (a vfork(2), when a shell starts a command) is waited for. */
+#define MOMENT_NS 2000000000u
+#define MOMENT_NAP_US 5000
+
+static bool all_passing(const struct save *s)
+{
+	for (size_t i = 0; i < s->nr_refusals; i++)
+		if (!s->refusals[i].passing)
+			return false;
+	return s->nr_refusals > 0;
+}
+
+/* 1: it is to be done again, for what is in the way is passing. */
+static int survey_once(struct job *j, bool last, struct err *e)
 {
 	int r = live_read(&j->live, j->cgroup, j->cgroup_fd, false, e);
 
@@ -114,10 +127,22 @@ static int survey(struct job *j, struct err *e)
 		err_advise(e, "`cat /sys/fs/cgroup%s/cgroup.procs` lists its processes", j->cgroup);
 	} else {
 		save_begin(j, false);
-		r = save_all(&j->save, e) ?: refuse_if_any(j, e);
+		r = save_all(&j->save, e);
+		if (r == 0)
+			r = all_passing(&j->save) && !last ? 1 : refuse_if_any(j, e);
 		save_clear(&j->save);
 	}
 	live_release(&j->live, &ERR_INIT);
+	return r;
+}
+
+static int survey(struct job *j, struct err *e)
+{
+	uint64_t until = now_ns() + MOMENT_NS;
+	int r;
+
+	while ((r = survey_once(j, now_ns() > until, e)) == 1)
+		usleep(MOMENT_NAP_US);
 	return r;
 }
 

@@ -60,6 +60,7 @@ struct refusal {
 	char *object;		/* "descriptor 5 (socket:[1234])" */
 	char *reason;		/* "its other end is in task 77 (nginx), outside the container" */
 	char *advice;
+	bool passing;		/* it may be over in a moment, by itself */
 	char *outside;		/* name of what has its other end outside (outside.h), if that is the reason; or NULL */
 };
 
