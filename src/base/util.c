@@ -207,8 +207,15 @@ static uint64_t clock_ns(clockid_t clock)
 
 void raise_file_limit(void)
 {
+	_cleanup_free_ char *most = NULL;
 	struct rlimit limit;
 
+	/* What the kernel has for anybody, if cpt may; else what cpt was given. */
+	if (read_file_at(-1, "/proc/sys/fs/nr_open", &most, NULL) == 0) {
+		limit.rlim_cur = limit.rlim_max = strtoul(most, NULL, 10);
+		if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+			return;
+	}
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);

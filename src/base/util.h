@@ -63,7 +63,7 @@ int read_link_at(int dirfd, const char *path, char **ret);
 int write_all(int fd, const void *p, size_t len);
 int read_all(int fd, void *p, size_t len);	/* -ENODATA when the end came first */
 
-/* Let this process have as many files open as it may (RLIMIT_NOFILE). */
+/* Let this process have as many files open as it may: root, as many as the kernel has for anybody. */
 void raise_file_limit(void);
 
 /* CLOCK_MONOTONIC / CLOCK_REALTIME in nanoseconds. */

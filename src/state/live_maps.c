@@ -10,7 +10,7 @@
 #include "state/live_parts.h"
 
 /* "start-end perms pgoff major:minor inode   path" (proc(5)). */
-static bool vma_parse(const char *line, size_t len, struct live_vma *v)
+static bool vma_parse(const char *line, struct live_vma *v)
 {
 	unsigned int major_nr, minor_nr;
 	int path_at = 0;
@@ -19,9 +19,7 @@ static bool vma_parse(const char *line, size_t len, struct live_vma *v)
 		   &major_nr, &minor_nr, &v->ino, &path_at) < 7)
 		return false;
 	v->dev = makedev(major_nr, minor_nr);
-	while ((size_t)path_at < len && line[path_at] == ' ')
-		path_at++;
-	v->path = strndup(line + path_at, len - (size_t)path_at);
+	v->path = xstrdup(line + path_at + strspn(line + path_at, " "));
 	return true;
 }
 
@@ -43,25 +41,20 @@ int live_read_vmas(struct live_process *p, struct err *e)
 	}
 	if (r < 0)
 		return r == -ESRCH || r == -ENOENT ? -ESRCH : err_ret(e, r, "read /proc/%d/%s", p->pid, name);
-	for (char *line = text, *end; *line; line = end + 1) {
-		end = strchrnul(line, '\n');
+	/* A line at a time is a string: sscanf() looks for the end of what it is given, each time. */
+	for (char *rest = text, *line; (line = strsep(&rest, "\n")); ) {
 		if (starts_mapping(line)) {
 			struct live_vma v = { 0 };
 
-			if (!vma_parse(line, (size_t)(end - line), &v))
-				return err_set(e, -EBADMSG, "/proc/%d/%s has a line that cpt can't read: %.*s",
-					       p->pid, name, (int)(end - line), line);
+			if (!vma_parse(line, &v))
+				return err_set(e, -EBADMSG, "/proc/%d/%s has a line that cpt can't read: %s", p->pid, name, line);
 			array_grow(p->vmas, p->nr_vmas, p->cap_vmas);
 			p->vmas[p->nr_vmas++] = v;
 		} else if (strncmp(line, "VmFlags:", 8) == 0 && p->nr_vmas) {
-			char *flags = line + 8 + strspn(line + 8, " ");
-
-			p->vmas[p->nr_vmas - 1].flags = strndup(flags, (size_t)(end - flags));
+			p->vmas[p->nr_vmas - 1].flags = xstrdup(line + 8 + strspn(line + 8, " "));
 		} else if (strncmp(line, "ProtectionKey:", 14) == 0 && p->nr_vmas) {
 			p->vmas[p->nr_vmas - 1].pkey = atoi(line + 14);
 		}
-		if (!*end)
-			break;
 	}
 	return 0;
 }

@@ -86,10 +86,9 @@ static int ranges_add_present(struct ranges *r, const struct new_process *p, str
 
 	if (ret < 0)
 		return err_ret(e, ret, "read /proc/%d/maps", p->pid);
-	for (const char *line = maps; line && *line; line = strchr(line, '\n')) {
+	for (char *rest = maps, *line; (line = strsep(&rest, "\n")); ) {
 		uint64_t start, end;
 
-		line += *line == '\n';
 		if (sscanf(line, "%lx-%lx", &start, &end) == 2)
 			ranges_add(r, start, min(end, ADDRESS_END));
 	}
@@ -141,11 +140,10 @@ static int specials_present(const struct new_process *p, struct special *s, size
 
 	if (ret < 0)
 		return err_ret(e, ret, "read /proc/%d/maps", p->pid);
-	for (const char *line = maps; line && *line; line = strchr(line, '\n')) {
+	for (char *rest = maps, *line; (line = strsep(&rest, "\n")); ) {
 		char name[16] = "";
 		uint64_t start, end;
 
-		line += *line == '\n';
 		if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %15[^\n]", &start, &end, name) != 3 || nr == room ||
 		    (strcmp(name, "[vdso]") != 0 && strncmp(name, "[vvar", 5) != 0))
 			continue;
