@@ -301,6 +301,18 @@ static int row_check(const struct restore *r, const struct deleted_file_row *row
 	return 0;
 }
 
+/* For a moment, it has a name again. */
+static void deleted_file_needs(const struct restore *r, needed_path_fn *fn, void *arg)
+{
+	const struct deleted_file_row *row;
+
+	image_for_each(row, r->img, &deleted_file_table)
+		fn(arg, &(struct needed_path){
+			.mount_ns = row->mount_ns, .path = row->directory, .format = S_IFDIR, .mtime_ns = COLUMN_NULL,
+			.file = COLUMN_NULL, .what = "where a removed file was",
+		});
+}
+
 static int deleted_file_check(struct restore *r, struct err *e)
 {
 	const struct deleted_file_row *row;
@@ -482,6 +494,7 @@ int deleted_file_open(const struct restore *r, int64_t id, int64_t file, int fla
 const struct kind deleted_file_kind = {
 	.name = "deleted_file",
 	.tables = (const struct table *const[]){ &deleted_file_table, NULL },
+	.needs = deleted_file_needs,
 	.check = deleted_file_check,
 	.restore_container = deleted_file_restore,
 };

@@ -87,6 +87,16 @@ static int device_check(struct restore *r, const struct file_row *f, struct err 
 						  row->minor);
 }
 
+static void device_needs(const struct restore *r, const struct file_row *f, needed_path_fn *fn, void *arg)
+{
+	const struct device_row *row = row_of(r, f);
+
+	if (row)
+		fn(arg, &(struct needed_path){
+			.mount_ns = f->mount_ns, .path = row->path, .format = S_IFCHR, .mtime_ns = COLUMN_NULL, .file = f->file,
+		});
+}
+
 static int device_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
 	const struct device_row *row = row_of(r, f);
@@ -107,6 +117,7 @@ const struct file_kind device_kind = {
 	.tables = (const struct table *const[]){ &device_table, NULL },
 	.match = device_match,
 	.save = device_save,
+	.needs = device_needs,
 	.check = device_check,
 	.open = device_open,
 };

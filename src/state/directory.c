@@ -65,6 +65,16 @@ static int directory_check(struct restore *r, const struct file_row *f, struct e
 	return 0;
 }
 
+static void directory_needs(const struct restore *r, const struct file_row *f, needed_path_fn *fn, void *arg)
+{
+	const struct directory_row *row = row_of(r, f);
+
+	if (row && row->deleted_file == COLUMN_NULL)
+		fn(arg, &(struct needed_path){
+			.mount_ns = f->mount_ns, .path = row->path, .format = S_IFDIR, .mtime_ns = COLUMN_NULL, .file = f->file,
+		});
+}
+
 static int directory_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
 	const struct directory_row *row = row_of(r, f);
@@ -89,6 +99,7 @@ const struct file_kind directory_kind = {
 	.tables = (const struct table *const[]){ &directory_table, NULL },
 	.match = directory_match,
 	.save = directory_save,
+	.needs = directory_needs,
 	.check = directory_check,
 	.open = directory_open,
 };

@@ -184,10 +184,46 @@ static int fd_restore_apart(struct restore *r, struct new_process *p, struct new
 	return table_restore(r, p, t->row->files, b, e);
 }
 
+/* ---- who has what ------------------------------------------------------ */
+
+static char *append(char *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static char *append(char *s, const char *fmt, ...)
+{
+	_cleanup_free_ char *old = s, *more = NULL;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&more, fmt, args) < 0)
+		more = NULL;
+	va_end(args);
+	return xasprintf("%s%s", old ?: "", more ?: "");
+}
+
+char *file_users(const struct image *img, bool (*is)(const struct image *img, int64_t file, int64_t number), int64_t number)
+{
+	const struct process_row *p;
+	const struct fd_row *fd;
+	char *text = NULL;
+
+	image_for_each(p, img, &process_table) {
+		size_t found = 0, nr;
+		const struct fd_row *fds = image_rows(img, &fd_table, &nr);
+
+		for (fd = fds; fd < fds + nr; fd++)
+			if (fd->files == p->process && is(img, fd->file, number))
+				text = found++ ? append(text, " %ld", fd->fd)
+					       : append(text, "%s%s (descriptor %ld", text ? ", " : "", p->comm, fd->fd);
+		if (found)
+			text = append(text, ")");
+	}
+	return text;
+}
+
 const struct kind fd_kind = {
 	.name = "fd",
 	.tables = (const struct table *const[]){ &file_table, &fd_table, &bytes_table, NULL },
 	.save_process = fd_save,
+	.needs = files_need,
 	.check = fd_check,
 	.restore_process = fd_restore,
 	.restore_apart = fd_restore_apart,

@@ -213,6 +213,19 @@ int files_check(struct restore *r, struct err *e)
 	return 0;
 }
 
+/* What comes in place of a fifo's other end is no place in the container. */
+void files_need(const struct restore *r, needed_path_fn *fn, void *arg)
+{
+	const struct file_row *f;
+
+	image_for_each(f, r->img, &file_table) {
+		const struct file_kind *kind = kind_named(f->kind);
+
+		if (kind && kind->needs && !outside_plan_of(r, f->file))
+			kind->needs(r, f, fn, arg);
+	}
+}
+
 /* ---- restoring -------------------------------------------------------- */
 
 /* What fcntl(F_SETFL) can change; O_ASYNC waits for files_finish(). */

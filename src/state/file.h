@@ -29,6 +29,10 @@ struct fd_row {
 
 /* The row that files_save() made for @f before it asked the kind to save it. */
 struct file_row *file_row_of(struct save *s, const struct open_file *f);
+/* "sh (descriptor 0 1), cat (descriptor 0)": who has files that @is says are of @number. NULL: nobody; the caller frees it. */
+char *file_users(const struct image *img, bool (*is)(const struct image *img, int64_t file, int64_t number), int64_t number);
+/* struct kind.needs */
+void files_need(const struct restore *r, needed_path_fn *fn, void *arg);
 /* The descriptors of one table, ascending; the caller frees the array. */
 const struct fd_row **fd_rows_of(const struct image *img, int64_t files, size_t *ret_nr);
 /* Is all that table `file` says fit to be restored? Asks the kinds too. Makes nothing. */

@@ -77,6 +77,36 @@ static int fs_save(struct save *s, struct live_process *p, struct live_thread *t
 	return 0;
 }
 
+static const struct fs_row *row_of(const struct image *img, int64_t fs)
+{
+	return image_find(img, &fs_table, offsetof(struct fs_row, fs), fs);
+}
+
+static void fs_needs(const struct restore *r, needed_path_fn *fn, void *arg)
+{
+	const struct thread_row *t;
+	const struct process_row *p;
+	const struct fs_row *row;
+
+	image_for_each(t, r->img, &thread_table) {
+		_cleanup_free_ char *cwd = xasprintf("where %s is", t->comm), *root = xasprintf("the root directory of %s", t->comm);
+		struct needed_path n = { .format = S_IFDIR, .mtime_ns = COLUMN_NULL, .file = COLUMN_NULL };
+
+		row = t->fs == t->thread ? row_of(r->img, t->fs) : NULL;
+		p = image_find(r->img, &process_table, offsetof(struct process_row, process), t->process);
+		if (!row || !p)
+			continue;
+		n.mount_ns = p->mount_ns;
+		n.path = row->cwd;
+		n.what = cwd;
+		if (row->cwd_deleted == COLUMN_NULL)
+			fn(arg, &n);
+		n.path = row->root;
+		n.what = root;
+		fn(arg, &n);
+	}
+}
+
 static int fs_check(struct restore *r, struct err *e)
 {
 	const struct fs_row *row;
@@ -86,11 +116,6 @@ static int fs_check(struct restore *r, struct err *e)
 			return err_set(e, -EBADMSG, "thread %ld works in the deleted directory %ld, which is not in "
 				       "table deleted_file", row->fs, row->cwd_deleted);
 	return 0;
-}
-
-static const struct fs_row *row_of(const struct image *img, int64_t fs)
-{
-	return image_find(img, &fs_table, offsetof(struct fs_row, fs), fs);
 }
 
 static void chdir_to_deleted(const struct restore *r, const struct new_process *p, int64_t id, struct batch *b)
@@ -228,6 +253,7 @@ const struct kind fs_kind = {
 	.name = "fs",
 	.tables = (const struct table *const[]){ &fs_table, NULL },
 	.save_thread = fs_save,
+	.needs = fs_needs,
 	.check = fs_check,
 	.restore_place = fs_restore_place,
 	.restore_process = fs_restore,

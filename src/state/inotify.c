@@ -283,6 +283,17 @@ static int inotify_check(struct restore *r, const struct file_row *f, struct err
 	return nr == row->watches ? 0 : err_set(e, -EBADMSG, "it has %ld watches instead of %ld", nr, row->watches);
 }
 
+static void inotify_needs(const struct restore *r, const struct file_row *f, needed_path_fn *fn, void *arg)
+{
+	const struct inotify_watch_row *w;
+
+	image_for_each(w, r->img, &inotify_watch_table)
+		if (w->inotify == f->file)
+			fn(arg, &(struct needed_path){
+				.mount_ns = f->mount_ns, .path = w->path, .mtime_ns = COLUMN_NULL, .file = f->file,
+			});
+}
+
 static int inotify_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
 	(void)r;
@@ -320,6 +331,7 @@ const struct file_kind inotify_kind = {
 	.tables = (const struct table *const[]){ &inotify_table, &inotify_watch_table, NULL },
 	.match = inotify_match,
 	.save = inotify_save,
+	.needs = inotify_needs,
 	.check = inotify_check,
 	.open = inotify_open,
 	.connect = inotify_connect,

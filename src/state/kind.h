@@ -95,6 +95,18 @@ void save_clear(struct save *s);	/* frees image and refusals, closes what was ke
 
 /* ---- kinds ----------------------------------------------------------- */
 
+/* Something that has to be at a path when a container is restored. */
+struct needed_path {
+	int64_t mount_ns;	/* COLUMN_NULL: the host's */
+	const char *path;
+	mode_t format;		/* S_IF*; 0: any */
+	int64_t size;		/* of a regular file: bytes that it has at least, */
+	int64_t mtime_ns;	/* or exactly, and when it was written to; COLUMN_NULL: that does not matter */
+	int64_t file;		/* whose it is: an open file, */
+	const char *what;	/* or something else, if that is COLUMN_NULL: "the working directory of bash" */
+};
+typedef void needed_path_fn(void *arg, const struct needed_path *n);
+
 /*
  * Every function may be NULL. Save functions add rows to s->img (and refuse);
  * restore functions either act at once or add calls to @b, which the engine
@@ -109,6 +121,8 @@ struct kind {
 	int (*save_process)(struct save *s, struct live_process *p, struct err *e);
 	int (*save_thread)(struct save *s, struct live_process *p, struct live_thread *t, struct err *e);
 
+	/* All that is found by its path when it is restored: of rows that nobody has checked yet. */
+	void (*needs)(const struct restore *r, needed_path_fn *fn, void *arg);
 	/* Data alone: is it consistent, is anything in the way here? Makes nothing. For --dry-run too. */
 	int (*check)(struct restore *r, struct err *e);
 	/* Before any task exists; cpt itself acts. */
@@ -144,6 +158,7 @@ struct file_kind {
 	/* After every file was saved: what only the whole shows (the other end of a pipe, of a socket...). */
 	int (*save_finish)(struct save *s, struct err *e);
 
+	void (*needs)(const struct restore *r, const struct file_row *f, needed_path_fn *fn, void *arg);
 	int (*check)(struct restore *r, const struct file_row *f, struct err *e);
 	/* Make the open file description anew as a descriptor of cpt's own; called in id order, in the
 	 * mount, ipc, uts and net namespaces of the container. */
@@ -183,7 +198,7 @@ struct new_process {
 };
 
 struct restore {
-	const struct image *img;
+	struct image *img;		/* what is loaded; checking may change what it says of mounts (mounts_plan()) */
 	const char *cgroup;		/* where the tasks shall live */
 	int cgroup_fd;
 	bool host_clocks;		/* see clock.h, as for these: */

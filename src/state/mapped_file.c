@@ -187,6 +187,21 @@ int mapped_files_check(struct restore *r, struct err *e)
 	return 0;
 }
 
+void mapped_files_need(const struct restore *r, needed_path_fn *fn, void *arg)
+{
+	const struct mapped_file_row *row;
+
+	image_for_each(row, r->img, &mapped_file_table) {
+		bool stays = row->relied_on && !row->writable;
+
+		if (row->deleted_file == COLUMN_NULL)
+			fn(arg, &(struct needed_path){
+				.mount_ns = row->mount_ns, .path = row->path, .size = stays ? row->size : 0,
+				.mtime_ns = stays ? row->mtime_ns : COLUMN_NULL, .file = COLUMN_NULL, .what = "which is mapped",
+			});
+	}
+}
+
 static int file_check(const struct mapped_file_row *row, int fd, struct err *e)
 {
 	struct stat st;

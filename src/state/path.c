@@ -100,7 +100,7 @@ int path_save(struct save *s, struct open_file *f, char **ret, struct err *e)
 	return 0;
 }
 
-static const char *format_name(mode_t mode)
+const char *path_format_name(mode_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFREG: return "a regular file";
@@ -138,8 +138,8 @@ int path_open(const struct file_row *f, const char *path, mode_t format, int *re
 		return err_advise(e, "put the file back at its path, then restore again");
 	}
 	if ((st.st_mode & S_IFMT) != (format & S_IFMT))
-		return err_set(e, -EINVAL, "%s was %s at snapshot time and is %s now", path, format_name(format),
-			       format_name(st.st_mode));
+		return err_set(e, -EINVAL, "%s was %s at snapshot time and is %s now", path, path_format_name(format),
+			       path_format_name(st.st_mode));
 	fd = open(path, path_flags(f) | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return err_sys(e, "open %s", path);

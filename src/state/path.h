@@ -14,6 +14,9 @@ int path_save(struct save *s, struct open_file *f, char **ret, struct err *e);
 /* Does @path, seen from the root directory @root, lead to @st? */
 bool path_leads_to(int root, const char *path, const struct stat *st);
 
+/* "a regular file" and the like, of the S_IFMT part of @mode. */
+const char *path_format_name(mode_t mode);
+
 /* Of the flags of @f those that open(2) knows and that neither make nor truncate anything. */
 int path_flags(const struct file_row *f);
 

@@ -71,6 +71,16 @@ static int path_handle_check(struct restore *r, const struct file_row *f, struct
 	return f->flags & O_PATH ? 0 : err_set(e, -EBADMSG, "its flags are %#lo, without O_PATH", f->flags);
 }
 
+static void path_handle_needs(const struct restore *r, const struct file_row *f, needed_path_fn *fn, void *arg)
+{
+	const struct path_handle_row *row = row_of(r, f);
+
+	if (row && row->deleted_file == COLUMN_NULL)
+		fn(arg, &(struct needed_path){
+			.mount_ns = f->mount_ns, .path = row->path, .format = (mode_t)row->format & S_IFMT, .mtime_ns = COLUMN_NULL, .file = f->file,
+		});
+}
+
 static int path_handle_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
 	const struct path_handle_row *row = row_of(r, f);
@@ -86,6 +96,7 @@ const struct file_kind path_handle_kind = {
 	.tables = (const struct table *const[]){ &path_handle_table, NULL },
 	.match = path_handle_match,
 	.save = path_handle_save,
+	.needs = path_handle_needs,
 	.check = path_handle_check,
 	.open = path_handle_open,
 };

@@ -320,6 +320,16 @@ static int queue_get(struct restore *r, const struct pipe_queue_row *q, int *ret
 	return 0;
 }
 
+static void pipe_needs(const struct restore *r, const struct file_row *f, needed_path_fn *fn, void *arg)
+{
+	const struct pipe_queue_row *q = queue_of(r, f);
+
+	if (q && q->path)
+		fn(arg, &(struct needed_path){
+			.mount_ns = f->mount_ns, .path = q->path, .format = S_IFIFO, .mtime_ns = COLUMN_NULL, .file = f->file,
+		});
+}
+
 static int pipe_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
 	int in = -1, ret;
@@ -385,6 +395,7 @@ const struct file_kind pipe_kind = {
 	.tables = (const struct table *const[]){ &pipe_table, &pipe_queue_table, NULL },
 	.match = pipe_match,
 	.save = pipe_save,
+	.needs = pipe_needs,
 	.check = pipe_check,
 	.open = pipe_open,
 	.connect = pipe_connect,

@@ -124,6 +124,16 @@ static int regular_check(struct restore *r, const struct file_row *f, struct err
 	return 0;
 }
 
+static void regular_needs(const struct restore *r, const struct file_row *f, needed_path_fn *fn, void *arg)
+{
+	const struct regular_row *row = row_of(r, f);
+
+	if (row && row->deleted_file == COLUMN_NULL)
+		fn(arg, &(struct needed_path){
+			.mount_ns = f->mount_ns, .path = row->path, .format = S_IFREG, .size = row->size, .mtime_ns = COLUMN_NULL, .file = f->file,
+		});
+}
+
 static int regular_open(struct restore *r, const struct file_row *f, int *ret_fd, struct err *e)
 {
 	const struct regular_row *row = row_of(r, f);
@@ -154,6 +164,7 @@ const struct file_kind regular_kind = {
 	.tables = (const struct table *const[]){ &regular_table, NULL },
 	.match = regular_match,
 	.save = regular_save,
+	.needs = regular_needs,
 	.check = regular_check,
 	.open = regular_open,
 };

@@ -365,6 +365,21 @@ static int unix_socket_save_finish(struct save *s, struct err *e)
 	return 0;
 }
 
+/* Its file is made anew; where it was moved to since, if it was. */
+static void unix_socket_needs(const struct restore *r, const struct file_row *f, needed_path_fn *fn, void *arg)
+{
+	const ROW *row = unix_socket_row_of(r->img, f->file);
+	const char *path = row && row->mode != COLUMN_NULL && !row->accepted ? row->moved ?: row->path : NULL;
+	_cleanup_free_ char *directory = path && *path == '/' ? xstrdup(path) : NULL;
+
+	if (!directory)
+		return;
+	directory[max(strrchr(directory, '/') - directory, 1)] = 0;
+	fn(arg, &(struct needed_path){
+		.mount_ns = f->mount_ns, .path = directory, .format = S_IFDIR, .mtime_ns = COLUMN_NULL, .file = f->file,
+	});
+}
+
 const struct file_kind unix_socket_kind = {
 	.name = "unix_socket",
 	.tables = (const struct table *const[]){ &unix_socket_table, &unix_message_table, &unix_right_table,
@@ -374,6 +389,7 @@ const struct file_kind unix_socket_kind = {
 	.look = unix_message_look,
 	.save = unix_socket_save,
 	.save_finish = unix_socket_save_finish,
+	.needs = unix_socket_needs,
 	.check = unix_socket_check,
 	.open = unix_socket_open,
 	.connect = unix_socket_connect,

@@ -499,6 +499,7 @@ const struct kind vma_kind = {
 	.name = "vma",
 	.tables = (const struct table *const[]){ &mapped_file_table, &vma_table, NULL },
 	.save_process = vma_save_process,
+	.needs = mapped_files_need,
 	.check = vma_check,
 	.restore_container = mapped_files_open,
 };

@@ -112,6 +112,8 @@ int mapped_file_save(struct save *s, struct live_process *p, const char *link, c
 		     const char *object, bool writable, bool relied_on, int64_t *ret, struct err *e);
 /* cpt's descriptor of it, opened by mapped_files_open(); -1 if there is none. */
 int mapped_file_fd(const struct restore *r, int64_t id);
+/* struct kind.needs */
+void mapped_files_need(const struct restore *r, needed_path_fn *fn, void *arg);
 int mapped_files_check(struct restore *r, struct err *e);
 int mapped_files_open(struct restore *r, struct err *e);
 
