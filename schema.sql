@@ -196,7 +196,7 @@ CREATE TABLE cgroup_ns (
 ) STRICT, WITHOUT ROWID;
 
 -- Mounts of mount namespaces, all that are there. Each is of a file system that the host has mounted, too, or of one of
--- the container's own, or shows a cgroup of the container.
+-- the container's own, or shows a cgroup of the container; or it is something outside, which cpt can't make anew.
 CREATE TABLE mount (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	mount_ns INTEGER NOT NULL,	-- namespace.namespace
@@ -213,9 +213,11 @@ CREATE TABLE mount (
 	cgroup TEXT,			-- of a cgroup2: cgroup.cgroup that it shows; NULL: none of the container's
 	shared INTEGER,			-- number of its peer group; NULL: it is private
 	master INTEGER,			-- peer group that it is a slave of; NULL: of none
-	host_slave INTEGER NOT NULL,	-- 1: it is a slave of the host's mount at host_point
+	host_slave INTEGER NOT NULL,	-- of the host's mount at host_point it is 1: a slave, 2: a peer
 	unbindable INTEGER NOT NULL,	-- 1: it is
 	locked INTEGER NOT NULL,	-- 1: the user namespace that owns mount_ns got it, and can't unmount it
+	is_file INTEGER,		-- what is mounted is 1: a file, 0: a directory; NULL: another mount covered it
+	outside INTEGER,		-- outside.outside; NULL: it is none of these
 	PRIMARY KEY (snapshot_id, mount_ns, place)
 ) STRICT, WITHOUT ROWID;
 
@@ -914,12 +916,12 @@ CREATE TABLE pty_line (
 	PRIMARY KEY (snapshot_id, pty)
 ) STRICT, WITHOUT ROWID;
 
--- What has its other end outside of the container: who restores says what comes in its place.
+-- What has its other end outside of the container, or came from there: who restores says what comes in its place.
 CREATE TABLE outside (
 	snapshot_id TEXT NOT NULL REFERENCES snapshot(id) ON DELETE CASCADE,
 	outside INTEGER NOT NULL,	-- numbered from 0
-	name TEXT NOT NULL,		-- that options go by: 'pipe:12345', 'unix:/run/log.sock', 'tty:/dev/pts/3'
-	kind TEXT NOT NULL CHECK (kind IN ('pipe', 'unix', 'tty')),
+	name TEXT NOT NULL,		-- that options go by: 'pipe:12345', 'unix:/run/log.sock', 'tty:/dev/pts/3', 'mount:/data'
+	kind TEXT NOT NULL CHECK (kind IN ('pipe', 'unix', 'tty', 'mount')),
 	access INTEGER NOT NULL,	-- the container 1: reads, 2: writes, 3: does both
 	otherwise TEXT,			-- socket to connect to if nothing is said; NULL: something has to be
 	PRIMARY KEY (snapshot_id, outside)

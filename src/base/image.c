@@ -92,6 +92,15 @@ void *image_add(struct image *img, const struct table *t)
 	return memset(row, 0, t->row_size);
 }
 
+void image_remove(struct image *img, const struct table *t, size_t i)
+{
+	struct rows *r = image_find_rows(img, t);
+	char *row = r->data + i * t->row_size;
+
+	assert(i < r->nr);
+	memmove(row, row + t->row_size, (--r->nr - i) * t->row_size);
+}
+
 void *image_rows(const struct image *img, const struct table *t, size_t *ret_nr)
 {
 	const struct rows *r = image_find_rows(img, t);

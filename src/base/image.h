@@ -60,6 +60,8 @@ const struct table *const *image_tables(const struct image *img, size_t *ret_nr)
 const struct table *image_table(const struct image *img, const char *name);
 /* A new zeroed row at the end of @t's rows. The pointer is good until the next image_add() to @t. */
 void *image_add(struct image *img, const struct table *t);
+/* Take row @i of @t away; those behind it move up. */
+void image_remove(struct image *img, const struct table *t, size_t i);
 /* All rows of @t, in the order they were added (loaded: in primary key order). */
 void *image_rows(const struct image *img, const struct table *t, size_t *ret_nr);
 /* The first row of @t whose integer column at @offset is @value, or NULL. Linear. */

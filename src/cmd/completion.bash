@@ -37,7 +37,7 @@ _cpt() {
 	--data | --metadata | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 	--share) mapfile -t COMPREPLY < <(compgen -W 'pid ipc uts mnt all' -- "$word"); return ;;
 	--cgroup) mapfile -t COMPREPLY < <(compgen -W "$(_cpt_cgroups)" -- "$word"); return ;;
-	--outside | --inherit | --replace | --drop) mapfile -t COMPREPLY < <(compgen -W 'all pipe unix tty' -- "$word"); return ;;
+	--outside | --inherit | --replace | --drop) mapfile -t COMPREPLY < <(compgen -W 'all pipe unix tty mount' -- "$word"); return ;;
 	--size | --data-size | --volume-size | --pid-levels | --user | --hostname) return ;;
 	esac
 	if [[ -z $verb ]]; then

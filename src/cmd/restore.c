@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "engine/cut_short.h"
@@ -14,12 +15,17 @@
 static struct json_object *outside;	/* what was decided, for JSON */
 static bool dry_run;
 
+static bool is_mount(const struct outside_plan *p)
+{
+	return strcmp(p->row->kind, "mount") == 0;
+}
+
 static char *decision(const struct outside_plan *p)
 {
 	switch (p->how) {
 	case OUTSIDE_INHERIT: return xasprintf("descriptor %d of cpt", p->fd);
 	case OUTSIDE_REPLACE: return xstrdup(p->path);
-	case OUTSIDE_DROP: return xstrdup("dropped: its other end is gone");
+	case OUTSIDE_DROP: return xstrdup(is_mount(p) ? "dropped: nothing is mounted there" : "dropped: its other end is gone");
 	default: return xstrdup("?");
 	}
 }
@@ -46,19 +52,32 @@ static void print_undecided(const struct outside_plan *p)
 {
 	const char *name = p->row->name;
 
-	fprintf(stderr, "cpt: %s, %s: what comes in place of its other end?\n", name, p->users);
+	fprintf(stderr, "cpt: %s, %s: %s%swhat comes in place of %s?\n", name, p->users, p->row->lack ?: "",
+		p->row->lack ? "; " : "", is_mount(p) ? "it" : "its other end");
 	fprintf(stderr, "     --inherit %s=FD, --replace %s=PATH or --drop %s\n", name, name, name);
+}
+
+static void print_missing(const struct outside_plan *p)
+{
+	_cleanup_free_ char *text = xstrdup(p->missing);
+	char *rest = text;
+
+	for (char *line; (line = strsep(&rest, "\n")); )
+		fprintf(stderr, "cpt: %s: %s\n", p->row->name, line);
 }
 
 /* Once with @done false; a second time, with true, if the restore was done. */
 static void planned(const struct outside_plan *plans, size_t nr, bool done)
 {
-	size_t undecided = 0;
+	size_t undecided = 0, missing = 0;
 
 	for (size_t i = 0; i < nr && !done; i++)
 		if (plans[i].how == OUTSIDE_UNDECIDED && ++undecided)
 			print_undecided(&plans[i]);
-	if (undecided)
+	for (size_t i = 0; i < nr && !done; i++)
+		if (plans[i].missing && ++missing)
+			print_missing(&plans[i]);
+	if (undecided || missing)
 		return;
 	for (size_t i = 0; i < nr && done; i++)
 		if (plans[i].note)
@@ -66,7 +85,8 @@ static void planned(const struct outside_plan *plans, size_t nr, bool done)
 	for (size_t i = 0; i < nr && !done && dry_run; i++) {
 		_cleanup_free_ char *text = decision(&plans[i]);
 
-		fprintf(stderr, "%s, %s: %s\n", plans[i].row->name, plans[i].users, text);
+		fprintf(stderr, "%s, %s: %s%s%s%s\n", plans[i].row->name, plans[i].users, text, plans[i].note ? " (" : "",
+			plans[i].note ?: "", plans[i].note ? ")" : "");
 	}
 	if (outside)
 		json_object_put(outside);
@@ -191,10 +211,13 @@ const struct verb restore_verb = {
 	"  --host-clocks  let the monotonic and the boot-time clock be the host's, which may be behind what they\n"
 	"                 were; without this they continue from the snapshot, in a time namespace\n"
 	"  --dry-run      check everything that can be checked, make nothing\n\n"
-	"What had its other end outside of the container needs one of these each; NAME is as `cpt show`\n"
-	"lists it, a pattern ('pipe:*'), pipe, unix, tty, or all. What names a thing more exactly counts.\n\n"
+	"What had its other end outside of the container, or was mounted from there, needs one of these\n"
+	"each; NAME is as `cpt show` lists it, a pattern ('pipe:*'), pipe, unix, tty, mount, or all. What\n"
+	"names a thing more exactly counts. Mounts of the host's can be named, too (mount:/point).\n\n"
 	"  --inherit NAME=FD    a descriptor that cpt was started with, as by `3<>FILE` in a shell\n"
-	"  --replace NAME=PATH  what is at the path: a fifo, file, terminal; a socket is connected to\n"
-	"  --drop NAME          the other end is gone: the program finds it closed, or hung up\n",
+	"  --replace NAME=PATH  what is at the path: a fifo, file, terminal; a socket is connected to;\n"
+	"                       a directory comes in place of a mount\n"
+	"  --drop NAME          the other end is gone: the program finds it closed, or hung up; nothing\n"
+	"                       is mounted there\n",
 	restore_main,
 };

@@ -42,7 +42,7 @@ static void print_text(const struct snapshot_row *s, const struct image *img, co
 	image_for_each(outside, img, &outside_table) {
 		_cleanup_free_ char *users = outside_users(img, outside->outside);
 
-		printf("%s  %s, %s\n", _i ? "" : "\nother end outside:\n", outside->name, users);
+		printf("%s  %s, %s\n", _i ? "" : "\noutside of the container:\n", outside->name, users);
 	}
 	printf("\nrows:");
 	for (size_t i = 0; i < nr; i++) {

@@ -109,8 +109,8 @@ const struct verb snapshot_verb = {
 	"  --size BYTES   size of the swap volume if one has to be made (512M, 4G...); thin: what\n"
 	"                 is not written costs nothing\n"
 	"  --outside NAME take this pipe, unix socket or terminal though its other end is outside of the\n"
-	"                 container; cpt restore is told then what comes in its place. NAME is as the\n"
-	"                 refusal has it, a pattern ('unix:/run/*'), pipe, unix, tty, or all; may be\n"
-	"                 given several times\n",
+	"                 container, or this mount though cpt can't make it anew; cpt restore is told then\n"
+	"                 what comes in its place. NAME is as the refusal has it, a pattern\n"
+	"                 ('unix:/run/*'), pipe, unix, tty, mount, or all; may be given several times\n",
 	snapshot_main,
 };

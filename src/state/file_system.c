@@ -53,26 +53,42 @@ static bool maybe_made_in(const struct save *s, const struct mount_info *m, int6
 	return has_maker(m->type);
 }
 
-struct file_system_row *file_system_save(struct save *s, const struct mount_info *m, int64_t user_ns, bool *ret_new)
+static void device_of(const struct mount_info *m, int64_t *ret_major, int64_t *ret_minor)
 {
 	unsigned int dev_major = 0, dev_minor = 0;
-	struct file_system_row *row;
-	size_t nr;
 
 	sscanf(m->device, "%u:%u", &dev_major, &dev_minor);
-	*ret_new = false;
+	*ret_major = dev_major;
+	*ret_minor = dev_minor;
+}
+
+struct file_system_row *file_system_saved(const struct save *s, const struct mount_info *m)
+{
+	struct file_system_row *row;
+	int64_t dev_major, dev_minor;
+
+	device_of(m, &dev_major, &dev_minor);
 	image_for_each(row, s->img, &file_system_table)
 		if (row->dev_major == dev_major && row->dev_minor == dev_minor)
 			return row;
-	*ret_new = true;
+	return NULL;
+}
+
+struct file_system_row *file_system_save(struct save *s, const struct mount_info *m, int64_t user_ns)
+{
+	struct file_system_row *row = file_system_saved(s, m);
+	size_t nr;
+
+	if (row)
+		return row;
 	image_rows(s->img, &file_system_table, &nr);
 	row = image_add(s->img, &file_system_table);
 	*row = (struct file_system_row){
 		.file_system = (int64_t)nr, .type = image_strdup(s->img, m->type),
 		.source = image_strdup(s->img, m->source), .options = image_strdup(s->img, m->fs_options),
 		.ns = COLUMN_NULL, .user_ns = maybe_made_in(s, m, user_ns) ? user_ns : COLUMN_NULL,
-		.dev_major = dev_major, .dev_minor = dev_minor,
 	};
+	device_of(m, &row->dev_major, &row->dev_minor);
 	return row;
 }
 

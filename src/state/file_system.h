@@ -22,9 +22,11 @@ bool file_system_known(const char *type);
 
 /*
  * The row of what is mounted as @m in a mount namespace that @user_ns owns, made on first sight. It is known by its
- * device, so that mounts of several namespaces may be of one. @ret_new: it was made.
+ * device, so that mounts of several namespaces may be of one.
  */
-struct file_system_row *file_system_save(struct save *s, const struct mount_info *m, int64_t user_ns, bool *ret_new);
+struct file_system_row *file_system_save(struct save *s, const struct mount_info *m, int64_t user_ns);
+/* That row, or NULL. */
+struct file_system_row *file_system_saved(const struct save *s, const struct mount_info *m);
 
 const struct file_system_row *file_system_find(const struct image *img, int64_t id);
 /* Is it a proc that a process inside of a pid namespace has to mount? */

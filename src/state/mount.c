@@ -30,16 +30,18 @@ static const struct column mount_columns[] = {
 	TEXT_COLUMN_OR_NULL(struct mount_row, cgroup, 4095),
 	INT_COLUMN_OR_NULL(struct mount_row, shared, 1, INT32_MAX),
 	INT_COLUMN_OR_NULL(struct mount_row, master, 1, INT32_MAX),
-	INT_COLUMN(struct mount_row, host_slave, 0, 1),
+	INT_COLUMN(struct mount_row, host_slave, 0, MOUNT_PEER),
 	INT_COLUMN(struct mount_row, unbindable, 0, 1),
 	INT_COLUMN(struct mount_row, locked, 0, 1),
+	INT_COLUMN_OR_NULL(struct mount_row, is_file, 0, 1),
+	INT_COLUMN_OR_NULL(struct mount_row, outside, 0, INT32_MAX),
 };
 const struct table mount_table = TABLE("mount", struct mount_row, mount_columns);
 
-const struct mount_row *mount_rows(const struct image *img, int64_t mount_ns, size_t *ret_nr)
+struct mount_row *mount_rows(const struct image *img, int64_t mount_ns, size_t *ret_nr)
 {
 	size_t nr, first = 0, last;
-	const struct mount_row *rows = image_rows(img, &mount_table, &nr);
+	struct mount_row *rows = image_rows(img, &mount_table, &nr);
 
 	while (first < nr && rows[first].mount_ns != mount_ns)
 		first++;
@@ -89,6 +91,12 @@ static bool is_deleted(const char *root)
 
 /* ---- refusing ----------------------------------------------------------- */
 
+const char *mount_object(const char *point, const char *type, char buf[static 300])
+{
+	snprintf(buf, 300, "the mount %.200s (%.80s)", point, type);
+	return buf;
+}
+
 static bool has_group(const struct mounts *m, int64_t group)
 {
 	for (size_t i = 0; i < m->nr; i++)
@@ -97,50 +105,49 @@ static bool has_group(const struct mounts *m, int64_t group)
 	return false;
 }
 
-static void refuse(struct mount_visit *v, const struct mount_info *m, const char *advice, const char *why)
+/* Why cpt can't make it anew, with @ret_advice; NULL: it can, as far as that is seen without looking into it. */
+static const char *trouble_of(const struct mount_info *m, const struct mount_row *row, const char **ret_advice)
 {
-	char object[300];
-
-	snprintf(object, sizeof(object), "the mount %.200s (%s)", m->point, m->type);
-	save_refuse(v->s, v->process, object, advice, "%s", why);
-}
-
-static void refuse_any(struct mount_visit *v, size_t i, const struct mount_row *row)
-{
-	const struct mount_info *m = &v->theirs.list[i];
 	uint64_t attributes;
 
-	if (m->shared && has_group(&v->host, m->shared))
-		refuse(v, m, "`mount --make-private` it", "it is shared with mounts of the host");
-	if (!mount_attributes(m->options, &attributes))
-		refuse(v, m, "mount it without", "cpt does not know all of its options");
+	if (row->host_slave == MOUNT_PEER) {
+		*ret_advice = "`mount --make-private` it";
+		return "it is shared with mounts of the host";
+	}
+	if (!mount_attributes(m->options, &attributes)) {
+		*ret_advice = "mount it without";
+		return "cpt does not know all of its options";
+	}
+	*ret_advice = "unmount it";
 	if (is_deleted(m->root))
-		refuse(v, m, "unmount it", "it is a bind mount of something that was deleted");
-	if (row->host_point || row->cgroup || is_deleted(m->root))
-		return;
-	if (!file_system_known(m->type))
-		refuse(v, m, "mount it in the host's namespace as well",
-		       "only the container has it, and cpt can't restore file systems of this type");
-	else if (strcmp(m->root, "/") != 0 && (strcmp(m->type, "devpts") == 0 || strcmp(m->type, "mqueue") == 0))
-		refuse(v, m, "unmount it", "it is a bind mount of what is not there yet when a container is restored");
+		return "it is a bind mount of something that was deleted";
+	if (row->host_point || row->cgroup)
+		return NULL;
+	if (strcmp(m->root, "/") != 0 && (strcmp(m->type, "devpts") == 0 || strcmp(m->type, "mqueue") == 0))
+		return "it is a bind mount of what is not there yet when a container is restored";
+	*ret_advice = "mount it in the host's namespace as well";
+	return file_system_known(m->type) ? NULL :
+	       "only the container has it, and cpt can't restore file systems of this type";
 }
 
 /* cpt finds it again by its path when it is restored. */
 static void refuse_covered_locked(struct mount_visit *v, const struct mount_info *m)
 {
 	_cleanup_fd_ int fd = mount_reach(v->root, m->point, m->id);
+	char object[300];
 
 	if (fd < 0)
-		refuse(v, m, "`mount --make-private` it before", "it is shared and covered, and its user namespace has it locked");
+		save_refuse(v->s, v->process, mount_object(m->point, m->type, object), "`mount --make-private` it before",
+			    "it is shared and covered, and its user namespace has it locked");
 }
 
 /* A part of a proc is bound from where all of it is mounted. */
-static void refuse_partial_proc(struct mount_visit *v, const struct mount_info *m)
+static bool has_whole(const struct mount_visit *v, const struct mount_info *m)
 {
 	for (size_t i = 0; i < v->theirs.nr; i++)
 		if (strcmp(v->theirs.list[i].device, m->device) == 0 && strcmp(v->theirs.list[i].root, "/") == 0)
-			return;
-	refuse(v, m, "mount the whole of it as well", "it is a part of a proc that is mounted nowhere in the container");
+			return true;
+	return false;
 }
 
 /* ---- saving ----------------------------------------------------------- */
@@ -164,42 +171,69 @@ static int tmpfs_clone(const struct mount_visit *v, const char *device)
 	return -1;
 }
 
-static int tmpfs_contents(struct mount_visit *v, const struct mount_info *m, int64_t file_system, struct err *e)
+/* cpt's own mount of all of a tmpfs; -1: it can't be had. 0: the process ended meanwhile. */
+static int tmpfs_reach(const struct mount_visit *v, const struct mount_info *m, int *ret, struct err *e)
 {
-	_cleanup_fd_ int fd = -1;
 	struct mount_ns_back back;
-	int r;
+	int r = mount_ns_enter(v->s, v->process, &back, e);
 
-	r = mount_ns_enter(v->s, v->process, &back, e);
+	*ret = -1;
 	if (r <= 0)
 		return r;
-	fd = tmpfs_clone(v, m->device);
+	*ret = tmpfs_clone(v, m->device);
 	r = mount_ns_leave(&back, e);
 	if (r < 0)
-		return r;
-	if (fd < 0) {
-		refuse(v, m, "unmount what covers it", strcmp(m->root, "/") == 0 ?
-		       "another mount covers it, so cpt can't see what is in it" :
-		       "it is a bind mount of a part of a tmpfs, and cpt can't see what else is in that");
-		return 0;
-	}
-	return tmpfs_save(v->s, v->process, m->point, file_system, fd, e);
+		close_fd(ret);
+	return r ?: 1;
 }
 
-/* Several may be of one file system: the contents come with the first. */
-static int own_save(struct mount_visit *v, const struct mount_info *m, struct mount_row *mount, struct err *e)
+static const char *proc_trouble(struct mount_visit *v, const struct mount_info *m, int64_t *ns, bool *known,
+				const char **ret_advice)
 {
-	bool is_new;
-	struct file_system_row *fs = file_system_save(v->s, m, v->user_ns, &is_new);
+	if (strcmp(m->root, "/") != 0) {
+		*ret_advice = "mount the whole of it as well";
+		return has_whole(v, m) ? NULL : "it is a part of a proc that is mounted nowhere in the container";
+	}
+	*ret_advice = "unmount it";
+	if (mount_proc_pid_ns(v, m, ns, known) < 0)
+		return "no process of the container is in the pid namespace it shows";
+	return NULL;
+}
 
+/*
+ * One of the container's own: the contents come with the first mount of it. @ret_trouble as of trouble_of(): then it
+ * is not saved.
+ */
+static int own_save(struct mount_visit *v, const struct mount_info *m, struct mount_row *mount, const char **ret_trouble,
+		    const char **ret_advice, struct err *e)
+{
+	bool is_new = !file_system_saved(v->s, m), is_tmpfs = is_new && strcmp(m->type, "tmpfs") == 0, known = false;
+	_cleanup_fd_ int fd = -1;
+	struct file_system_row *fs;
+	int64_t ns = COLUMN_NULL;
+
+	*ret_trouble = strcmp(m->type, "proc") == 0 ? proc_trouble(v, m, &ns, &known, ret_advice) : NULL;
+	if (is_tmpfs) {
+		int r = tmpfs_reach(v, m, &fd, e);
+
+		if (r <= 0)
+			return r;
+		*ret_advice = "unmount what covers it";
+		*ret_trouble = fd >= 0 ? NULL : strcmp(m->root, "/") == 0 ?
+			"another mount covers it, so cpt can't see what is in it" :
+			"it is a bind mount of a part of a tmpfs, and cpt can't see what else is in that";
+	}
+	if (*ret_trouble)
+		return 0;
+	fs = file_system_save(v->s, m, v->user_ns);
 	mount->file_system = fs->file_system;
-	if (strcmp(m->type, "proc") == 0 && strcmp(m->root, "/") != 0)
-		refuse_partial_proc(v, m);
-	else if (strcmp(m->type, "proc") == 0 && !fs->known)
-		fs->known = mount_proc_pid_ns(v, m, &fs->ns);
-	else if (is_new && strcmp(m->type, "mqueue") == 0)
+	if (known && !fs->known) {
+		fs->known = true;
+		fs->ns = ns;
+	} else if (is_new && strcmp(m->type, "mqueue") == 0) {
 		fs->ns = mount_mqueue_ipc_ns(v->s, m);
-	return is_new && strcmp(m->type, "tmpfs") == 0 ? tmpfs_contents(v, m, fs->file_system, e) : 0;
+	}
+	return is_tmpfs ? tmpfs_save(v->s, v->process, m->point, fs->file_system, fd, e) : 0;
 }
 
 static int64_t or_null(int64_t group)
@@ -211,10 +245,17 @@ static int64_t or_null(int64_t group)
 static bool is_of_host(struct mount_visit *v, const struct mount_info *m, const struct mount_info *h)
 {
 	int64_t ns = COLUMN_NULL;
+	bool known;
 
 	if (h && strcmp(m->type, "proc") == 0 && strcmp(m->root, "/") == 0)
-		mount_proc_pid_ns(v, m, &ns);
+		mount_proc_pid_ns(v, m, &ns, &known);
 	return h && !mount_shown_cgroup(v->s, m) && ns == COLUMN_NULL;
+}
+
+/* Of those that cpt can't make anew (FS_USERNS_MOUNT in the kernel's sources). */
+static bool users_can_mount(const char *type)
+{
+	return strcmp(type, "overlay") == 0 || strcmp(type, "fuse") == 0 || strncmp(type, "fuse.", 5) == 0;
 }
 
 /*
@@ -229,15 +270,45 @@ static bool is_locked(const struct mount_visit *v, const struct mount_row *row, 
 
 	if (v->user_ns == COLUMN_NULL || (row->parent != COLUMN_NULL && (!parent || !parent->locked)))
 		return false;
-	return row->host_point ? strcmp(row->point, row->host_point) == 0 && strcmp(row->root, h->root) == 0 :
+	if (row->host_point)
+		return strcmp(row->point, row->host_point) == 0 && strcmp(row->root, h->root) == 0;
+	return row->outside != COLUMN_NULL ? !users_can_mount(row->type) :
 	       fs && strcmp(fs->type, "tmpfs") == 0 && fs->user_ns != v->user_ns;
+}
+
+/* A file or a directory? Of a file system whose server does not answer, too: it is not asked. */
+static int64_t is_file(const struct mount_visit *v, const struct mount_info *m)
+{
+	_cleanup_fd_ int fd = mount_reach(v->root, m->point, m->id);
+	struct statx stx;
+
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0)
+		return COLUMN_NULL;
+	return !S_ISDIR(stx.stx_mode);
+}
+
+/* What the host has of it, and in which way it is told what the host mounts there. */
+static void host_save(struct mount_visit *v, const struct mount_info *m, const struct mount_info *h, struct mount_row *row)
+{
+	if (is_of_host(v, m, h)) {
+		row->host_point = image_strdup(v->s->img, h->point);
+		row->host_slave = mount_is_slave_of(m, h) ? MOUNT_SLAVE : 0;
+		row->master = row->host_slave ? COLUMN_NULL : row->master;
+	} else if (mount_shown_cgroup(v->s, m)) {
+		row->cgroup = image_strdup(v->s->img, mount_shown_cgroup(v->s, m));
+	}
+	if (m->shared && has_group(&v->host, m->shared)) {
+		row->host_slave = MOUNT_PEER;
+		row->shared = row->master = COLUMN_NULL;
+	}
 }
 
 static int one_save(struct mount_visit *v, size_t i, struct err *e)
 {
 	const struct mount_info *m = &v->theirs.list[i], *h = mount_of_host(&v->host, m);
-	size_t parent = mounts_by_id(&v->theirs, m->parent), before = v->s->nr_refusals;
+	size_t parent = mounts_by_id(&v->theirs, m->parent);
 	struct image *img = v->s->img;
+	const char *trouble, *advice;
 	struct mount_row row = {
 		.mount_ns = v->ns, .place = (int64_t)i,
 		.parent = parent < v->theirs.nr && parent != i ? (int64_t)parent : COLUMN_NULL,
@@ -245,19 +316,15 @@ static int one_save(struct mount_visit *v, size_t i, struct err *e)
 		.type = image_strdup(img, m->type), .source = image_strdup(img, m->source),
 		.options = image_strdup(img, m->options), .fs_options = image_strdup(img, m->fs_options),
 		.file_system = COLUMN_NULL, .shared = or_null(m->shared), .master = or_null(m->master),
-		.unbindable = m->unbindable,
+		.unbindable = m->unbindable, .is_file = is_file(v, m), .outside = COLUMN_NULL,
 	};
 
-	if (is_of_host(v, m, h)) {
-		row.host_point = image_strdup(img, h->point);
-		row.host_slave = mount_is_slave_of(m, h);
-		row.master = row.host_slave ? COLUMN_NULL : row.master;
-	} else if (mount_shown_cgroup(v->s, m)) {
-		row.cgroup = image_strdup(img, mount_shown_cgroup(v->s, m));
-	}
-	refuse_any(v, i, &row);
-	if (!row.host_point && !row.cgroup && v->s->nr_refusals == before && own_save(v, m, &row, e) < 0)
+	host_save(v, m, h, &row);
+	trouble = trouble_of(m, &row, &advice);
+	if (!trouble && !row.host_point && !row.cgroup && own_save(v, m, &row, &trouble, &advice, e) < 0)
 		return err_in(e, "%s mounted at %s", m->type, m->point);
+	if (trouble)
+		mount_outside_save(v->s, v->process, &row, trouble, advice);
 	row.locked = is_locked(v, &row, h);
 	if (row.locked && (m->shared || m->master || m->unbindable))
 		refuse_covered_locked(v, m);
@@ -265,21 +332,38 @@ static int one_save(struct mount_visit *v, size_t i, struct err *e)
 	return 0;
 }
 
-static void refuse_unknown_procs(struct mount_visit *v)
+static void save_unknown_procs(struct mount_visit *v)
 {
 	const struct file_system_row *fs;
 	size_t nr;
-	const struct mount_row *rows = mount_rows(v->s->img, v->ns, &nr);
+	struct mount_row *rows = mount_rows(v->s->img, v->ns, &nr);
 
 	for (size_t i = 0; i < nr; i++) {
 		fs = rows[i].file_system == COLUMN_NULL ? NULL : file_system_find(v->s->img, rows[i].file_system);
-		if (fs && strcmp(fs->type, "proc") == 0 && !fs->known && strcmp(rows[i].root, "/") == 0)
-			refuse(v, &v->theirs.list[i], "unmount what covers it",
-			       "another mount covers it, so cpt can't see whose processes it shows");
+		if (fs && strcmp(fs->type, "proc") == 0 && !fs->known)
+			mount_outside_save(v->s, v->process, &rows[i], "another mount covers it, so cpt can't see whose "
+					   "processes it shows", "unmount what covers it");
 	}
 }
 
-/* When all namespaces are there: what is shared in groups that can't be put together again. */
+/* When all namespaces are there: slaves of mounts that are in none of these, and not the host's. */
+static void save_slaves_of_others(struct save *s)
+{
+	size_t nr;
+	struct mount_row *rows = image_rows(s->img, &mount_table, &nr);
+
+	for (size_t i = 0; i < nr; i++) {
+		if (!rows[i].host_point || rows[i].master == COLUMN_NULL || mount_group_leader(rows, nr, rows[i].master))
+			continue;
+		rows[i].host_slave = MOUNT_SLAVE;
+		rows[i].master = COLUMN_NULL;
+		if (rows[i].outside == COLUMN_NULL)
+			mount_outside_save(s, NULL, &rows[i], "it is a slave of a mount that neither the host has nor the container",
+					   "`mount --make-private` it");
+	}
+}
+
+/* What is shared in groups that can't be put together again. */
 static void refuse_groups(struct save *s)
 {
 	size_t nr;
@@ -289,9 +373,9 @@ static void refuse_groups(struct save *s)
 		const char *trouble = mount_group_trouble(rows, nr, &rows[i]);
 		char object[300];
 
-		snprintf(object, sizeof(object), "the mount %.200s (%s)", rows[i].point, rows[i].type);
 		if (trouble)
-			save_refuse(s, NULL, object, "`mount --make-private` it", "%s", trouble);
+			save_refuse(s, NULL, mount_object(rows[i].point, rows[i].type, object), "`mount --make-private` it",
+				    "%s", trouble);
 	}
 }
 
@@ -328,7 +412,7 @@ static int namespace_save(struct save *s, struct live_process *p, int64_t ns, st
 	for (size_t i = 0; r == 0 && i < v.theirs.nr; i++)
 		r = one_save(&v, i, e);
 	if (r == 0)
-		refuse_unknown_procs(&v);
+		save_unknown_procs(&v);
 	mounts_clear(&v.host);
 	mounts_clear(&v.theirs);
 	return r;
@@ -341,8 +425,10 @@ static int mount_save(struct save *s, struct live_process *p, struct err *e)
 
 	if (r == 0 && ns != COLUMN_NULL && !image_find(s->img, &mount_table, offsetof(struct mount_row, mount_ns), ns))
 		r = namespace_save(s, p, ns, e);
-	if (r == 0 && p->index + 1 == s->live->nr_processes)
+	if (r == 0 && p->index + 1 == s->live->nr_processes) {
+		save_slaves_of_others(s);
 		refuse_groups(s);
+	}
 	return r;
 }
 

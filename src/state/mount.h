@@ -19,15 +19,22 @@ struct mount_row {
 	char *cgroup;		/* of a cgroup2: the container's cgroup, or the one below it, that it shows; NULL: no such */
 	int64_t shared;		/* number of its peer group; COLUMN_NULL: it is not shared */
 	int64_t master;		/* peer group whose slave it is; COLUMN_NULL */
-	int64_t host_slave;	/* 1: it is a slave of the host's mounts */
+	int64_t host_slave;	/* of the host's mounts it is a slave (MOUNT_SLAVE) or a peer (MOUNT_PEER) */
+#define MOUNT_SLAVE 1
+#define MOUNT_PEER 2
 	int64_t unbindable;	/* 1: it is */
 	int64_t locked;		/* 1: a user namespace got it with its mount namespace, and can't take it away */
+	int64_t is_file;	/* 1: what is mounted is a file, 0: a directory; COLUMN_NULL: it was not to be seen */
+	int64_t outside;	/* outside_row.outside: who restores says what is mounted here; COLUMN_NULL: cpt knows */
 };
 extern const struct table mount_table;
 extern const struct kind mount_kind;
 
 /* The rows of one namespace, by place. */
-const struct mount_row *mount_rows(const struct image *img, int64_t mount_ns, size_t *ret_nr);
+struct mount_row *mount_rows(const struct image *img, int64_t mount_ns, size_t *ret_nr);
+
+/* "the mount /data (fuse.sshfs)", cut. */
+const char *mount_object(const char *point, const char *type, char buf[static 300]);
 
 /* That of it, or NULL. While mounts are saved: those so far. */
 const struct mount_row *mount_row_at(const struct image *img, int64_t mount_ns, int64_t place);
@@ -60,6 +67,16 @@ struct mount_ns_back {
 };
 int mount_ns_enter(struct save *s, const struct live_process *p, struct mount_ns_back *b, struct err *e);
 int mount_ns_leave(struct mount_ns_back *b, struct err *e);
+
+/* ---- for outside.c ----------------------------------------------------- */
+
+/* "ext4 of /dev/sdb1, its /data" */
+char *mount_outside_text(const struct image *img, int64_t outside);
+/*
+ * When it is decided what comes in place of mounts: does it fit? What the container needs by its path and is not in
+ * there is counted, and listed in outside_plan.missing. Mounts that are dropped are no rows of the image any more.
+ */
+int mounts_plan(struct restore *r, size_t *ret_missing, struct err *e);
 
 /* ---- restoring, for mount.c ------------------------------------------- */
 

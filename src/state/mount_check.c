@@ -4,8 +4,9 @@
 #include <string.h>
 #include "state/cgroup.h"
 #include "state/file_system.h"
-#include "state/mount_stage.h"
+#include "state/mount_given.h"
 #include "state/namespace.h"
+#include "state/outside.h"
 #include "state/tmpfs.h"
 
 /* Absolute, and without empty parts, "." and "..". */
@@ -48,9 +49,18 @@ static bool has_whole_proc(const struct mount_row *rows, size_t nr, const struct
 	return false;
 }
 
+static bool is_outside(const struct restore *r, int64_t id)
+{
+	const struct outside_row *row = image_find(r->img, &outside_table, offsetof(struct outside_row, outside), id);
+
+	return row && strcmp(row->kind, "mount") == 0;
+}
+
 /* Of the host, of a file system of its own, or a cgroup of the container. */
 static bool has_one_source(const struct restore *r, const struct mount_row *row, const struct file_system_row *fs)
 {
+	if (row->outside != COLUMN_NULL)
+		return is_outside(r, row->outside) && row->file_system == COLUMN_NULL && !row->cgroup;
 	if (row->cgroup)
 		return !row->host_point && row->file_system == COLUMN_NULL && strcmp(row->type, "cgroup2") == 0 &&
 		       cgroup_find(r->img, row->cgroup);
@@ -67,17 +77,20 @@ static int row_check(const struct restore *r, int64_t user_ns, const struct moun
 
 	if (row->place != row - rows)
 		return err_set(e, -EBADMSG, "places are not numbered from 0");
-	if (!is_path(row->point) || !is_path(row->root))
+	if (!is_path(row->point) || (row->outside == COLUMN_NULL && !is_path(row->root)))
 		return err_set(e, -EBADMSG, "'%s' or '%s' is no path", row->point, row->root);
 	if (!is_on_root(rows, nr, row))
 		return err_set(e, -EBADMSG, "it is not mounted on a mount that leads to the root of its namespace");
 	if (!has_one_source(r, row, fs))
-		return err_set(e, -EBADMSG, "a %s is neither of the host nor of the container", row->type);
+		return err_set(e, -EBADMSG, "a %s is neither of the host nor of the container nor outside", row->type);
 	if (row->locked && (user_ns == COLUMN_NULL || (parent && !parent->locked) || (fs && file_system_is_inner_proc(fs))))
 		return err_set(e, -EBADMSG, "no user namespace can have got it");
 	if (fs && file_system_is_inner_proc(fs) && !has_whole_proc(rows, nr, row))
 		return err_set(e, -EBADMSG, "it is a part of a proc that is mounted nowhere");
-	if (!mount_attributes(row->options, &attributes))
+	if (row->host_slave == MOUNT_PEER && row->outside == COLUMN_NULL)
+		return err_set(e, -EBADMSG, "it is shared with the host");
+	/* What has options that cpt does not know gets those that it does. */
+	if (!mount_attributes(row->options, &attributes) && row->outside == COLUMN_NULL)
 		return err_set(e, -EBADMSG, "its options are '%s'", row->options);
 	return 0;
 }
@@ -126,5 +139,5 @@ int mounts_check(struct restore *r, struct err *e)
 	image_for_each(ns, r->img, &namespace_table)
 		if (ret == 0 && strcmp(ns->type, "mnt") == 0)
 			ret = namespace_check(r, ns, e);
-	return ret ?: groups_check(r, e);
+	return ret ?: groups_check(r, e) ?: mounts_find_lacking(r, e);
 }

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mount.h>
-#include "state/mount_stage.h"
+#include "state/mount_given.h"
 #include "state/namespace.h"
 
 /* ---- rows ------------------------------------------------------------------ */
@@ -106,30 +106,45 @@ static int propagate(struct restore *r, const struct mount_row *row, uint64_t pr
 	return e->code ?: left;
 }
 
-static int join(const struct mount_row *row, int from, int to, struct err *e)
+/* What comes in place of mounts of one group need not be of one file system any more, or shows less than others do. */
+static int join(struct restore *r, const struct mount_row *leader, const struct mount_row *row, struct err *e)
 {
-	if (move_mount(from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_SET_GROUP) < 0)
-		err_sys(e, "make it a peer"), mount_in(row, e);
-	return e->code;
+	if (move_mount(mount_made(r, leader), "", mount_made(r, row), "",
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_SET_GROUP) == 0)
+		return 0;
+	if (errno == EINVAL && (row->outside != COLUMN_NULL || leader->outside != COLUMN_NULL)) {
+		mount_note_alone(r, row->outside != COLUMN_NULL ? row : leader);
+		return 0;
+	}
+	err_sys(e, "make it a peer");
+	return mount_in(row, e);
 }
 
 /* A slave of a group is made by leaving it; it can be shared with others then. */
 static int slave_make(struct restore *r, const struct mount_row *rows, size_t nr, const struct mount_row *row, struct err *e)
 {
-	const struct mount_row *master = mount_group_leader(rows, nr, row->master);
+	return join(r, mount_group_leader(rows, nr, row->master), row, e) ?: propagate(r, row, MS_SLAVE, e);
+}
 
-	return join(row, mount_made(r, master), mount_made(r, row), e) ?: propagate(r, row, MS_SLAVE, e);
+/* What is given in place of a mount is none of the host's peers yet. */
+static int given_make(struct restore *r, const struct mount_row *row, struct err *e)
+{
+	if (row->outside == COLUMN_NULL || !row->host_slave)
+		return 0;
+	if (mount_given_join(r, row, e) < 0)
+		return mount_in(row, e);
+	return row->host_slave == MOUNT_SLAVE ? propagate(r, row, MS_SLAVE, e) : 0;
 }
 
 static int group_make(struct restore *r, const struct mount_row *rows, size_t nr, const struct mount_row *leader,
 		      struct err *e)
 {
-	int ret = leader->master == COLUMN_NULL ? 0 : slave_make(r, rows, nr, leader, e);
+	int ret = leader->master == COLUMN_NULL ? given_make(r, leader, e) : slave_make(r, rows, nr, leader, e);
 
 	ret = ret ?: propagate(r, leader, MS_SHARED, e);
 	for (size_t i = 0; ret == 0 && i < nr; i++)
 		if (rows[i].shared == leader->shared && &rows[i] != leader)
-			ret = join(&rows[i], mount_made(r, leader), mount_made(r, &rows[i]), e);
+			ret = join(r, leader, &rows[i], e);
 	return ret;
 }
 
@@ -148,6 +163,8 @@ int mount_groups_make(struct restore *r, struct err *e)
 	for (size_t i = 0; ret == 0 && i < nr; i++) {
 		if (rows[i].shared == COLUMN_NULL && rows[i].master != COLUMN_NULL)
 			ret = slave_make(r, rows, nr, &rows[i], e);
+		else if (rows[i].shared == COLUMN_NULL)
+			ret = given_make(r, &rows[i], e);
 		if (ret == 0 && rows[i].unbindable)
 			ret = propagate(r, &rows[i], MS_UNBINDABLE, e);
 	}

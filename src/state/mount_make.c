@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include "state/file_system.h"
-#include "state/mount_stage.h"
+#include "state/mount_given.h"
 #include "state/namespace.h"
 #include "state/tmpfs.h"
 
@@ -31,7 +31,8 @@ static int propagation_keep(const struct restore *r, const struct mount_row *row
 	size_t nr;
 	const struct mount_row *rows = image_rows(r->img, &mount_table, &nr);
 
-	if (row->host_slave && (row->shared == COLUMN_NULL || mount_group_leader(rows, nr, row->shared) == row))
+	if (row->host_slave && row->outside == COLUMN_NULL &&
+	    (row->shared == COLUMN_NULL || mount_group_leader(rows, nr, row->shared) == row))
 		return 0;
 	return mount_setattr(fd, "", AT_EMPTY_PATH, &private, sizeof(private)) < 0 ? err_sys(e, "make it private") : 0;
 }
@@ -64,6 +65,12 @@ static int cgroup_clone(struct restore *r, struct stage *stage, const struct mou
 	return stage_put(stage, fd, e) < 0 ? e->code : stage_clone(fd, "", e);
 }
 
+/* Of what is there already: the host's, or given. */
+static int found_clone(struct restore *r, struct stage *stage, const struct mount_row *row, struct err *e)
+{
+	return row->outside == COLUMN_NULL ? stage_clone_host(stage, row, e) : mount_given_clone(r, row, e);
+}
+
 static int row_make(struct restore *r, struct stage *stage, const struct mount_row *row, struct err *e)
 {
 	int fd, ret;
@@ -71,7 +78,7 @@ static int row_make(struct restore *r, struct stage *stage, const struct mount_r
 	if (row->cgroup)
 		fd = cgroup_clone(r, stage, row, e);
 	else if (row->file_system == COLUMN_NULL)
-		fd = stage_clone_host(stage, row, e);
+		fd = found_clone(r, stage, row, e);
 	else
 		fd = stage_clone(restore_keyed(r, "file_system", row->file_system), row->root + 1, e);
 	if (fd < 0)
@@ -104,7 +111,7 @@ static int row_make_inside(struct restore *r, struct stage *stage, int inside, u
 
 static bool is_bound_inside(const struct mount_row *row)
 {
-	return row->host_point && !row->locked;
+	return (row->host_point || row->outside != COLUMN_NULL) && !row->locked;
 }
 
 static int rows_make_inside(struct restore *r, struct stage *stage, const struct namespace_row *ns, struct err *e)
@@ -118,7 +125,7 @@ static int rows_make_inside(struct restore *r, struct stage *stage, const struct
 		_cleanup_fd_ int fd = -1;
 
 		if (is_bound_inside(&rows[i]) &&
-		    ((fd = stage_clone_host(stage, &rows[i], e)) < 0 || stage_put(stage, fd, e) < 0))
+		    ((fd = found_clone(r, stage, &rows[i], e)) < 0 || stage_put(stage, fd, e) < 0))
 			return mount_in(&rows[i], e);
 	}
 	if (stage_inside(stage, r->ns_fds[ns->user_ns], &inside, e) < 0)
@@ -184,10 +191,10 @@ static int file_systems_make(struct restore *r, struct stage *stage, struct err 
 int mounts_make(struct restore *r, struct err *e)
 {
 	struct stage stage;
-	int ret = cgroups_make(r, e) ?: stage_enter(&stage, e);
+	int ret = cgroups_make(r, e) ?: mounts_given_open(r, e) ?: stage_enter(&stage, e);
 
 	if (ret < 0)
 		return ret;
-	ret = file_systems_make(r, &stage, e) ?: rows_make(r, &stage, e);
+	ret = mounts_given_put(r, &stage, e) ?: file_systems_make(r, &stage, e) ?: rows_make(r, &stage, e);
 	return stage_leave(&stage, ret < 0 ? &ERR_INIT : e) ?: ret;
 }

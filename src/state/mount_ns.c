@@ -71,6 +71,6 @@ int mount_reach(int root, const char *point, int64_t id)
 	_cleanup_fd_ int fd = (int)syscall(SYS_openat2, root, point, &how, sizeof(how));
 	struct statx stx;
 
-	return fd >= 0 && statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_TYPE, &stx) == 0 &&
+	return fd >= 0 && statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID | STATX_TYPE, &stx) == 0 &&
 	       (int64_t)stx.stx_mnt_id == id ? take_fd(&fd) : -1;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a mount of a live container shows: something of the host, of a namespace, of the container's cgroup. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
@@ -22,21 +23,17 @@ static bool proc_has_mounter(struct save *s, int64_t mount_ns, int64_t pid_ns)
 }
 
 /* The pid namespace that a proc shows is that of its process 1: perhaps one that no process met so far is in. */
-bool mount_proc_pid_ns(struct mount_visit *v, const struct mount_info *m, int64_t *ret)
+int mount_proc_pid_ns(struct mount_visit *v, const struct mount_info *m, int64_t *ret, bool *ret_known)
 {
 	_cleanup_fd_ int proc = mount_reach(v->root, m->point, m->id);
 	_cleanup_fd_ int fd = proc < 0 ? -1 : openat(proc, "1/ns/pid", O_RDONLY | O_CLOEXEC);
-	char text[300];
 
 	*ret = COLUMN_NULL;
+	*ret_known = proc >= 0;
 	if (proc < 0 || (fd >= 0 && namespace_of_pid_fd(v->s, fd, ret, &ERR_INIT) == 0 &&
 			 (*ret == COLUMN_NULL || proc_has_mounter(v->s, v->ns, *ret))))
-		return proc >= 0;
-	snprintf(text, sizeof(text), "the proc mounted at %.200s", m->point);
-	if (v->s->frozen)	/* before that it may have been the last process that ended */
-		save_refuse(v->s, v->process, text, "unmount it",
-			    "no process of the container is in the pid namespace it shows");
-	return true;
+		return 0;
+	return v->s->frozen ? -ESRCH : 0;	/* before that it may have been the last process that ended */
 }
 
 /* Which of the container's ipc namespaces an mqueue is of: the one in which another mount is of the same device. */

@@ -9,7 +9,7 @@
 static const struct column outside_columns[] = {
 	INT_COLUMN(ROW, outside, 0, INT32_MAX),
 	TEXT_COLUMN(ROW, name, 4200),
-	TEXT_COLUMN(ROW, kind, 4),
+	TEXT_COLUMN(ROW, kind, 5),
 	INT_COLUMN(ROW, access, OUTSIDE_READS, OUTSIDE_READS | OUTSIDE_WRITES),
 	TEXT_COLUMN_OR_NULL(ROW, otherwise, 108),
 };
@@ -38,33 +38,41 @@ const ROW *outside_saved(const struct save *s, const char *kind, int64_t number)
 	return row && !row->refused ? row : NULL;
 }
 
-static bool name_taken(const struct save *s, const char *name)
+static bool name_taken(const struct image *img, const char *name)
 {
 	const ROW *row;
 
-	image_for_each(row, s->img, &outside_table)
+	image_for_each(row, img, &outside_table)
 		if (strcmp(row->name, name) == 0)
 			return true;
 	return false;
 }
 
 /* A name is typed in a shell, in options with a '=' behind it. */
-static char *name_make(const struct save *s, const struct outside_thing *t)
+char *outside_name_new(const struct image *img, const char *kind, const char *where)
 {
-	char *plain = t->where ? xasprintf("%s:%s", t->kind, t->where) : xasprintf("%s:%ld", t->kind, t->number);
+	char *plain = xasprintf("%s:%s", kind, where);
 
 	for (char *c = plain; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("/._:@,+%-", *c))
 			*c = '?';
-	for (int turn = 2; name_taken(s, plain); turn++) {
+	for (int turn = 2; name_taken(img, plain); turn++) {
 		_cleanup_free_ char *name = xasprintf("%s#%d", plain, turn);
 
-		if (!name_taken(s, name)) {
+		if (!name_taken(img, name)) {
 			free(plain);
 			return take_ptr(name);
 		}
 	}
 	return plain;
+}
+
+static char *name_make(const struct save *s, const struct outside_thing *t)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%ld", t->number);
+	return outside_name_new(s->img, t->kind, t->where ?: number);
 }
 
 static bool asked_for(const struct save *s, const ROW *row)
@@ -78,17 +86,18 @@ static bool asked_for(const struct save *s, const ROW *row)
 static void refuse(struct save *s, const struct live_process *p, const struct open_file *f,
 		   const struct outside_thing *t, const char *name)
 {
-	_cleanup_free_ char *advice = xasprintf("%s%s--outside %s takes the snapshot without its other end",
-						t->advice ?: "", t->advice ? "; or " : "", name);
-	char object[256] = "its controlling terminal";
+	_cleanup_free_ char *advice = xasprintf("%s%s--outside %s takes the snapshot without %s", t->advice ?: "",
+						t->advice ? "; or " : "", name,
+						strcmp(t->kind, "mount") == 0 ? "it" : "its other end");
+	char object[256];
 
-	save_refuse(s, p, f ? open_file_name(f, object) : object, advice, "%s", t->reason);
+	save_refuse(s, p, f ? open_file_name(f, object) : t->object, advice, "%s", t->reason);
 	s->refusals[s->nr_refusals - 1].outside = xstrdup(name);
 }
 
 static int64_t access_of(const struct open_file *f)
 {
-	int mode = f ? f->flags & O_ACCMODE : O_RDWR;
+	int mode = f->flags & O_ACCMODE;
 
 	return mode == O_RDONLY ? OUTSIDE_READS : mode == O_WRONLY ? OUTSIDE_WRITES : OUTSIDE_READS | OUTSIDE_WRITES;
 }
@@ -112,7 +121,7 @@ bool outside_save(struct save *s, const struct live_process *p, const struct ope
 		if (row->refused)
 			refuse(s, p, f, t, name);
 	}
-	row->access |= access_of(f);
+	row->access |= f ? access_of(f) : t->access;
 	if (f)
 		*(struct outside_file_row *)image_add(s->img, &outside_file_table) =
 			(struct outside_file_row){ f->id, row->outside };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What has its other end outside of the container: pipes, unix sockets,
- * terminals. Tables `outside` and `outside_file`. A snapshot takes such a thing
+ * terminals, mounts. Tables `outside` and `outside_file`. A snapshot takes such a thing
  * if it was asked to (cpt snapshot --outside), without its other end, and gives
  * it a name; whoever restores says by that name what comes in its place.
  */
@@ -14,12 +14,14 @@
 struct outside_row {
 	int64_t outside;	/* numbered from 0 */
 	char *name;		/* "pipe:12345" */
-	char *kind;		/* what the name begins with: "pipe" (and fifos), "unix" or "tty" */
+	char *kind;		/* what the name begins with: "pipe" (and fifos), "unix", "tty" or "mount" */
 	int64_t access;		/* OUTSIDE_* */
 	char *otherwise;	/* socket that a restore connects to if it is not told anything; NULL: it has to be */
 	/* While saving only. */
 	int64_t number;		/* tells it from others of its kind */
 	bool refused;
+	/* While restoring only: why it is one, though the snapshot says that it is of the host; or NULL. */
+	char *lack;
 };
 
 struct outside_file_row {
@@ -48,15 +50,19 @@ struct outside_thing {
 	const char *otherwise;	/* see struct outside_row */
 	const char *reason;	/* why it can't simply be saved, */
 	const char *advice;	/* and what can be done about that; NULL: nothing else than to ask for it */
+	const char *object;	/* what has it if no descriptor does: "its controlling terminal" */
+	int64_t access;		/* OUTSIDE_* of that */
 };
 
 /*
- * Descriptor @f of @p, or (NULL) its controlling terminal, has its other end
- * outside. True: it was asked for and is noted, its state is to be saved as
- * usual. False: it is refused, once for all who have it.
+ * Descriptor @f of @p, or (NULL) @t->object, has its other end outside. True: it
+ * was asked for and is noted, its state is to be saved as usual. False: it is
+ * refused, once for all who have it.
  */
 bool outside_save(struct save *s, const struct live_process *p, const struct open_file *f,
 		  const struct outside_thing *t);
+/* A name for @where that no thing has yet; the caller frees it. */
+char *outside_name_new(const struct image *img, const char *kind, const char *where);
 /* The row of a thing that outside_save() has noted, or NULL. */
 const struct outside_row *outside_saved(const struct save *s, const char *kind, int64_t number);
 
@@ -93,11 +99,12 @@ int outside_match(const char *pattern, const char *kind, const char *name);
 /* What is to come in place of one thing; from outside_kind.check on, one for each row of table outside. */
 struct outside_plan {
 	const struct outside_row *row;
-	char *users;		/* "sh (descriptors 0 1), cat (descriptor 0)" */
+	char *users;		/* "sh (descriptor 0 1), cat (descriptor 0)" */
 	enum outside_how how;
 	int fd;
 	const char *path;
 	char *note;		/* what could not be as it was, or NULL */
+	char *missing;		/* what the container needs by its path and is not in it, a line each; or NULL */
 };
 /* Also when outside_kind.check failed: then some may be undecided. */
 const struct outside_plan *outside_plans(const struct restore *r, size_t *ret_nr);
@@ -118,5 +125,7 @@ int outside_open_whole(struct restore *r, int64_t outside, int *ret_fd, struct e
 /* Is a socket to be connected to, by outside_connect()? */
 bool outside_is_path_of_socket(const struct restore *r, int64_t file);
 int outside_connect(const struct restore *r, int64_t file, int fd, struct err *e);
+/* "descriptor 3" or "/run/x" */
+const char *outside_given_text(const struct outside_plan *p, char buf[static 32]);
 /* Who uses @outside, from the rows of a snapshot; the caller frees it. */
 char *outside_users(const struct image *img, int64_t outside);

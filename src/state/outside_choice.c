@@ -42,7 +42,7 @@ static const char *const options[] = {
 static int wrong(enum outside_how how, const char *text, const char *why, struct err *e)
 {
 	err_set(e, -EINVAL, "%s, not \"%s\": %s", options[how], text, why);
-	return err_advise(e, "NAME is as `cpt show` lists it, a pattern like 'pipe:*', pipe, unix, tty, or all");
+	return err_advise(e, "NAME is as `cpt show` lists it, a pattern like 'pipe:*', pipe, unix, tty, mount, or all");
 }
 
 static int parse_fd(const char *digits, int *ret)

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include "state/epoll.h"
+#include "state/mount.h"
 #include "state/outside.h"
 #include "state/process.h"
 #include "state/terminal.h"
@@ -26,6 +27,7 @@ void outside_plans_clear(struct restore *r)
 	for (size_t i = 0; i < r->nr_plans; i++) {
 		free(r->plans[i].users);
 		free(r->plans[i].note);
+		free(r->plans[i].missing);
 	}
 	free(take_ptr(r->plans));
 	r->nr_plans = 0;
@@ -48,19 +50,6 @@ bool outside_is_given(const struct restore *r, int64_t file)
 
 /* ---- who uses it ------------------------------------------------------- */
 
-static char *append(char *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static char *append(char *s, const char *fmt, ...)
-{
-	_cleanup_free_ char *old = s, *more = NULL;
-	va_list args;
-
-	va_start(args, fmt);
-	if (vasprintf(&more, fmt, args) < 0)
-		more = NULL;
-	va_end(args);
-	return xasprintf("%s%s", old ?: "", more ?: "");
-}
-
 static bool is_of(const struct image *img, int64_t file, int64_t outside)
 {
 	const struct outside_file_row *row = image_find(img, &outside_file_table,
@@ -71,24 +60,15 @@ static bool is_of(const struct image *img, int64_t file, int64_t outside)
 
 char *outside_users(const struct image *img, int64_t outside)
 {
-	const struct process_row *p;
-	const struct fd_row *fd;
-	char *text = NULL;
+	const struct outside_row *row = image_find(img, &outside_table, offsetof(struct outside_row, outside), outside);
+	_cleanup_free_ char *files = NULL;
 
-	image_for_each(p, img, &process_table) {
-		size_t found = 0, nr;
-		const struct fd_row *fds = image_rows(img, &fd_table, &nr);
-
-		for (fd = fds; fd < fds + nr; fd++)
-			if (fd->files == p->process && is_of(img, fd->file, outside))
-				text = found++ ? append(text, " %ld", fd->fd)
-					       : append(text, "%s%s (descriptor %ld", text ? ", " : "", p->comm, fd->fd);
-		if (found)
-			text = append(text, ")");
-	}
+	if (row && strcmp(row->kind, "mount") == 0)
+		return mount_outside_text(img, outside);
+	files = file_users(img, is_of, outside);
 	if (terminal_is_controlling(img, outside))
-		text = append(text, "%sa controlling terminal", text ? ", " : "");
-	return text ?: xstrdup("no descriptor");
+		return xasprintf("%s%sa controlling terminal", files ?: "", files ? ", " : "");
+	return files ? take_ptr(files) : xstrdup("no descriptor");
 }
 
 /* Is it but standard input, output or error? Then it is read or written, and no more. */
@@ -140,8 +120,7 @@ static bool is_terminal(const struct stat *st)
 					major == 229);
 }
 
-/* "descriptor 3" or "/run/x" */
-static const char *given_text(const PLAN *p, char buf[static 32])
+const char *outside_given_text(const PLAN *p, char buf[static 32])
 {
 	if (p->how == OUTSIDE_REPLACE)
 		return p->path;
@@ -153,7 +132,7 @@ static int misfit(const PLAN *p, const struct stat *st, const char *why, struct 
 {
 	char buf[32];
 
-	err_set(e, -EINVAL, "%s can't be %s: that is %s, and it was %s%s", p->row->name, given_text(p, buf),
+	err_set(e, -EINVAL, "%s can't be %s: that is %s, and it was %s%s", p->row->name, outside_given_text(p, buf),
 		format_text(st->st_mode, is_terminal(st)), kind_text(p->row), why);
 	return e->code;
 }
@@ -274,11 +253,11 @@ int outside_check_bytes(const struct restore *r, int64_t file, struct err *e)
 	int waiting = 0;
 
 	if (p->how == OUTSIDE_INHERIT ? fstat(p->fd, &st) < 0 : stat(p->path, &st) < 0)
-		return err_sys(e, "find %s", given_text(p, buf));
+		return err_sys(e, "find %s", outside_given_text(p, buf));
 	if (S_ISFIFO(st.st_mode) && (p->how == OUTSIDE_REPLACE || (ioctl(p->fd, FIONREAD, &waiting) == 0 && !waiting)))
 		return 0;
 	err_set(e, -EINVAL, "%s: bytes waited in it to be read, which can't be put before what %s %s", p->row->name,
-		given_text(p, buf), S_ISFIFO(st.st_mode) ? "has in it already" : "gives");
+		outside_given_text(p, buf), S_ISFIFO(st.st_mode) ? "has in it already" : "gives");
 	return err_advise(e, "give it an empty pipe, or --drop %s", p->row->name);
 }
 
@@ -325,6 +304,13 @@ static void decide(const struct restore *r, PLAN *p)
 	}
 }
 
+/* Of what kind files of such a thing are, "" if it has none; NULL: there is no such thing. */
+static const char *file_kind_of(const char *kind)
+{
+	return strcmp(kind, "pipe") == 0 ? "pipe" : strcmp(kind, "unix") == 0 ? "unix_socket" :
+	       strcmp(kind, "tty") == 0 ? "terminal" : strcmp(kind, "mount") == 0 ? "" : NULL;
+}
+
 static int check_rows(struct restore *r, struct err *e)
 {
 	const struct outside_file_row *f;
@@ -332,8 +318,7 @@ static int check_rows(struct restore *r, struct err *e)
 	size_t nr;
 
 	image_for_each(row, r->img, &outside_table)
-		if (row->outside != (int64_t)_i ||
-		    (strcmp(row->kind, "pipe") != 0 && strcmp(row->kind, "unix") != 0 && strcmp(row->kind, "tty") != 0))
+		if (row->outside != (int64_t)_i || !file_kind_of(row->kind))
 			return err_set(e, -EBADMSG, "table outside: row %ld (%s) makes no sense", row->outside, row->name);
 	image_rows(r->img, &outside_table, &nr);
 	image_for_each(f, r->img, &outside_file_table) {
@@ -341,8 +326,7 @@ static int check_rows(struct restore *r, struct err *e)
 		const char *kind = f->outside < (int64_t)nr
 			? ((struct outside_row *)image_rows(r->img, &outside_table, &nr))[f->outside].kind : "";
 
-		if (!file || strcmp(file->kind, strcmp(kind, "unix") == 0 ? "unix_socket" :
-				    strcmp(kind, "tty") == 0 ? "terminal" : "pipe") != 0 || !*kind)
+		if (!file || !*kind || strcmp(file->kind, file_kind_of(kind)) != 0)
 			return err_set(e, -EBADMSG, "table outside_file: file %ld can't be of thing %ld", f->file, f->outside);
 	}
 	return 0;
@@ -365,10 +349,33 @@ static int check_choices(const struct restore *r, struct err *e)
 	return 0;
 }
 
+/* Of a mount, mounts_plan() does. */
+static int check_given(const struct restore *r, const PLAN *p, struct err *e)
+{
+	if (strcmp(p->row->kind, "mount") == 0)
+		return 0;
+	return p->how == OUTSIDE_INHERIT ? check_inherited(r, p, e) :
+	       p->how == OUTSIDE_REPLACE ? check_replacement(r, p, e) : 0;
+}
+
+static int undecided_error(size_t nr, struct err *e)
+{
+	err_set(e, -EDESTADDRREQ, "%zu thing%s came from outside of the container, or had the other end there, and nothing "
+		"says what comes in %s place", nr, nr == 1 ? "" : "s", nr == 1 ? "its" : "their");
+	return err_advise(e, "each is listed with the options for it; --drop all is for all of them");
+}
+
+static int missing_error(size_t nr, struct err *e)
+{
+	err_set(e, -ENOENT, "%zu thing%s that the container needs %s not in what comes in place of its mounts", nr,
+		nr == 1 ? "" : "s", nr == 1 ? "is" : "are");
+	return err_advise(e, "each is listed; put it there, or let the program close it before the snapshot");
+}
+
 static int outside_check(struct restore *r, struct err *e)
 {
 	const struct outside_row *row;
-	size_t nr, undecided = 0;
+	size_t nr, undecided = 0, missing;
 	int ret = check_rows(r, e);
 
 	if (ret < 0)
@@ -383,13 +390,11 @@ static int outside_check(struct restore *r, struct err *e)
 	}
 	ret = check_choices(r, e);
 	for (size_t i = 0; ret == 0 && i < nr; i++)
-		ret = r->plans[i].how == OUTSIDE_INHERIT ? check_inherited(r, &r->plans[i], e) :
-		      r->plans[i].how == OUTSIDE_REPLACE ? check_replacement(r, &r->plans[i], e) : 0;
-	if (ret < 0 || !undecided)
+		ret = check_given(r, &r->plans[i], e);
+	ret = ret ?: mounts_plan(r, &missing, e);
+	if (ret < 0)
 		return ret;
-	err_set(e, -EDESTADDRREQ, "of %zu thing%s the other end was outside of the container, and nothing says what comes "
-		"in %s place", undecided, undecided == 1 ? "" : "s", undecided == 1 ? "its" : "their");
-	return err_advise(e, "each is listed with the options for it; --drop all is for all of them");
+	return undecided ? undecided_error(undecided, e) : missing ? missing_error(missing, e) : 0;
 }
 
 const struct kind outside_kind = {

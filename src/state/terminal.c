@@ -90,6 +90,7 @@ static struct terminal_row *note(struct save *s, const struct live_process *p, c
 	_cleanup_free_ char *where = where_is(f, device);
 	const struct outside_thing t = {
 		.kind = "tty", .number = number_of(s, f, device), .where = where, .reason = reason, .advice = ADVICE,
+		.object = "its controlling terminal", .access = OUTSIDE_READS | OUTSIDE_WRITES,
 	};
 	struct terminal_row *row;
 	int64_t outside;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Mounts: lines of mountinfo, and rows of catalogs that can't be. */
+/* Mounts: lines of mountinfo, rows of catalogs that can't be, what comes in place of those that cpt can't make. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,9 @@
 #include "state/file_system.h"
 #include "state/mount_stage.h"
 #include "state/namespace.h"
+#include "state/outside.h"
 #include "state/tmpfs.h"
+#include "state/vma.h"
 
 static void test_line(void **state)
 {
@@ -79,7 +81,7 @@ static struct image *image_make(void)
 		.parent = COLUMN_NULL, .point = image_strdup(img, "/"), .root = image_strdup(img, "/"),
 		.type = image_strdup(img, "ext4"), .source = image_strdup(img, ""), .options = image_strdup(img, "rw,relatime"),
 		.fs_options = image_strdup(img, "rw"), .host_point = image_strdup(img, "/"), .file_system = COLUMN_NULL,
-		.shared = COLUMN_NULL, .master = COLUMN_NULL,
+		.shared = COLUMN_NULL, .master = COLUMN_NULL, .is_file = 0, .outside = COLUMN_NULL,
 	};
 	struct tmpfs_node_row node = { .mode = S_IFDIR | 0755, .shmem = COLUMN_NULL };
 
@@ -196,6 +198,32 @@ static void lost_cgroup(struct image *img)
 static void bad_locked(struct image *img) { mount_at(img, 0)->locked = 1; }
 static void other_host_slave(struct image *img) { mount_at(img, 2)->host_slave = 1; }
 
+static void outside_add(struct image *img, const char *name, const char *kind)
+{
+	size_t nr;
+
+	image_rows(img, &outside_table, &nr);
+	*(struct outside_row *)image_add(img, &outside_table) = (struct outside_row){
+		.outside = (int64_t)nr, .name = image_strdup(img, name), .kind = image_strdup(img, kind), .access = OUTSIDE_READS,
+	};
+}
+static void from_outside(struct image *img)
+{
+	outside_add(img, "mount:/", "mount");
+	mount_at(img, 0)->outside = 0;
+	mount_at(img, 0)->host_slave = MOUNT_PEER;
+	mount_at(img, 0)->options = image_strdup(img, "rw,idmapped");
+	mount_at(img, 0)->root = image_strdup(img, "net:[4026531840]");
+}
+static void lost_outside(struct image *img) { mount_at(img, 0)->outside = 0; }
+static void other_outside(struct image *img)
+{
+	outside_add(img, "pipe:1", "pipe");
+	mount_at(img, 0)->outside = 0;
+}
+static void outside_and_own(struct image *img) { from_outside(img); mount_at(img, 1)->outside = 0; }
+static void host_peer(struct image *img) { mount_at(img, 0)->host_slave = MOUNT_PEER; }
+
 /* In a mount namespace of a user namespace, with what that got. */
 static void user_owned(struct image *img)
 {
@@ -245,6 +273,11 @@ static void test_mounts(void **state)
 	refused(lost_cgroup, "neither of the host");
 	refused(bad_locked, "no user namespace");
 	refused(other_host_slave, "shared with");
+	refused(from_outside, NULL);
+	refused(lost_outside, "neither of the host");
+	refused(other_outside, "neither of the host");
+	refused(outside_and_own, "neither of the host");
+	refused(host_peer, "shared with the host");
 	refused(user_owned, NULL);
 	refused(locked_on_other, "no user namespace");
 	refused(locked_peer, "take away");
@@ -294,11 +327,153 @@ static void test_contents(void **state)
 	refused(elsewhere, "tmpfs_xattr 'user.x'");
 }
 
+/* ---- what comes in place of them ---------------------------------------------- */
+
+static void mapped_add(struct image *img, const char *path)
+{
+	size_t nr;
+
+	image_rows(img, &mapped_file_table, &nr);
+	*(struct mapped_file_row *)image_add(img, &mapped_file_table) = (struct mapped_file_row){
+		.mapped_file = (int64_t)nr, .path = image_strdup(img, path), .deleted_file = COLUMN_NULL,
+	};
+}
+
+/* The root and /run are outside; on /run is /run/d, and on the root /etc, on which there is another. */
+static struct image *plan_begin(void)
+{
+	struct image *img = image_make();
+	struct mount_row row;
+
+	from_outside(img);
+	outside_add(img, "mount:/run", "mount");
+	mount_at(img, 1)->outside = 1;
+	mount_at(img, 1)->file_system = COLUMN_NULL;
+	mount_at(img, 1)->shared = mount_at(img, 2)->shared = COLUMN_NULL;
+	row = *mount_at(img, 2);
+	row.place = 3;
+	row.parent = 0;
+	row.point = image_strdup(img, "/etc");
+	*(struct mount_row *)image_add(img, &mount_table) = row;
+	row.place = 4;
+	row.parent = 3;
+	row.point = image_strdup(img, "/etc/x");
+	*(struct mount_row *)image_add(img, &mount_table) = row;
+	return img;
+}
+
+static int plan(struct restore *r, struct image *img, const struct outside_choice *choices, size_t nr, struct err *e)
+{
+	*e = ERR_INIT;
+	*r = (struct restore){ .img = img, .cgroup_fd = -1, .choices = choices, .nr_choices = nr };
+	return mount_kind.check(r, e) ?: outside_kind.check(r, e);
+}
+
+static void plan_end(struct restore *r)
+{
+	struct image *img = r->img;
+
+	restore_clear(r);
+	image_free(img);
+}
+
+static char all[] = "mount:*", run[] = "mount:/run", root[] = "mount:/", there[] = "/", none[] = "/no/such/directory";
+static char etc[] = "mount:/etc";
+#define REPLACE(n, at) { .how = OUTSIDE_REPLACE, .name = n, .path = at, .fd = -1 }
+#define DROP(n) { .how = OUTSIDE_DROP, .name = n, .fd = -1 }
+
+static void test_dropped(void **state)
+{
+	const struct outside_choice choices[] = { REPLACE(root, there), DROP(run) };
+	struct image *img = plan_begin();
+	struct restore r;
+	struct err e;
+	size_t nr;
+
+	(void)state;
+	assert_int_equal(plan(&r, img, choices, 2, &e), 0);
+	mount_rows(img, 0, &nr);
+	assert_int_equal(nr, 3);
+	assert_string_equal(mount_at(img, 1)->point, "/etc");
+	assert_true(mount_at(img, 1)->place == 1 && mount_at(img, 1)->parent == 0);
+	assert_string_equal(mount_at(img, 2)->point, "/etc/x");
+	assert_true(mount_at(img, 2)->place == 2 && mount_at(img, 2)->parent == 1);
+	assert_string_equal(r.plans[1].note, "mount:/run is dropped with what is mounted on it: /run/d");
+	plan_end(&r);
+}
+
+static void test_needed(void **state)
+{
+	const struct outside_choice choices[] = { REPLACE(root, there), DROP(run) };
+	struct image *img = plan_begin();
+	struct restore r;
+	struct err e;
+
+	(void)state;
+	mapped_add(img, "/run/file");
+	mapped_add(img, "/run/d/file");
+	mapped_add(img, "/run.no-such-file");
+	mapped_add(img, "/etc/x/file");
+	assert_int_equal(plan(&r, img, choices, 2, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "3 things"));
+	assert_string_equal(r.plans[0].missing, "/run.no-such-file, which is mapped: it is not in /");
+	assert_string_equal(r.plans[1].missing, "/run/file, which is mapped: nothing is mounted there any more\n"
+			    "/run/d/file, which is mapped: nothing is mounted there any more");
+	plan_end(&r);
+}
+
+static void plan_fails(const struct outside_choice *choices, size_t nr, int code, const char *text)
+{
+	struct image *img = plan_begin();
+	struct restore r;
+	struct err e;
+
+	assert_int_equal(plan(&r, img, choices, nr, &e), code);
+	if (!strstr(e.msg, text))
+		fail_msg("\"%s\" does not say \"%s\"", e.msg, text);
+	plan_end(&r);
+}
+
+static void test_misfits(void **state)
+{
+	const struct outside_choice whole[] = { DROP(all) }, half[] = { REPLACE(root, there) };
+	const struct outside_choice lost[] = { REPLACE(all, none) }, own[] = { REPLACE(all, there), DROP(etc) };
+
+	(void)state;
+	plan_fails(NULL, 0, -EDESTADDRREQ, "2 things");
+	plan_fails(half, 1, -EDESTADDRREQ, "1 thing came");
+	plan_fails(whole, 1, -EINVAL, "the root of a mount namespace");
+	plan_fails(lost, 1, -ENOENT, none);
+	plan_fails(own, 2, -EINVAL, "nothing outside that is called mount:/etc");	/* it is the container's own */
+}
+
+/* What the snapshot has from the host, and the host that it is restored on does not have. */
+static void test_lacking(void **state)
+{
+	const struct outside_choice choices[] = { REPLACE(all, there) };
+	struct image *img = image_make();
+	struct restore r;
+	struct err e;
+
+	(void)state;
+	mount_at(img, 0)->type = image_strdup(img, "no such type");
+	assert_int_equal(plan(&r, img, NULL, 0, &e), -EDESTADDRREQ);
+	assert_int_equal(r.nr_plans, 1);
+	assert_string_equal(r.plans[0].row->name, "mount:/");
+	assert_string_equal(r.plans[0].row->lack, "this host has no no such type mounted at /");
+	restore_clear(&r);
+	assert_int_equal(mount_at(img, 0)->outside, 0);
+	assert_int_equal(plan(&r, img, choices, 1, &e), 0);
+	plan_end(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line), cmocka_unit_test(test_paths), cmocka_unit_test(test_options),
 		cmocka_unit_test(test_mounts), cmocka_unit_test(test_contents),
+		cmocka_unit_test(test_dropped), cmocka_unit_test(test_needed), cmocka_unit_test(test_misfits),
+		cmocka_unit_test(test_lacking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
