@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# In the VM: containers that have an end of a pipe, unix socket or terminal whose other end is outside, and
-# what `cpt restore` is told to put there. Last line: N passed, N failed.
+# In the VM: containers that have an end of a pipe, unix socket or terminal whose other end is outside, or mounts
+# that came from there, and what `cpt restore` is told to put there. Last line: N passed, N failed.
 set -uo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cpt=$top/build/cpt
@@ -41,6 +41,7 @@ into() { # cgroup, command...
 begin() {
 	end web
 	exec 3>&- 4>&- 5>&- 6>&-
+	umount -q $work/* 2>/dev/null
 	rm -rf $work
 	mkdir -p $work
 	mkfifo $work/in $work/out $work/in2 $work/out2
@@ -65,7 +66,7 @@ ask() { # text in out: a line to the program, and its answer
 refused() { # number
 	local said
 	if said=$($cpt snapshot web 2>&1); then echo "it was not refused"; return 1; fi
-	mapfile -t names < <(grep -oE -- '--outside (pipe|unix|tty):[^ ]* takes' <<<"$said" | awk '{ print $2 }')
+	mapfile -t names < <(grep -oE -- '--outside (pipe|unix|tty|mount):[^ ]* takes' <<<"$said" | awk '{ print $2 }')
 	[ ${#names[@]} = "$1" ] || { echo "$1 things are not in: $said"; return 1; }
 	[[ $said == *"nothing was changed"* ]] && ! grep -q . <<<"$($cpt list | grep pinned)" || { echo "$said"; return 1; }
 	echo "${names[*]}"
@@ -307,6 +308,191 @@ terminal_dropped() {
 		$cpt restore --drop tty "$id" && says "the end" && ! controlled && end web && $cpt rm "$id"
 }
 
+# ---- mounts -----------------------------------------------------------------------
+
+# Works in a directory, of which it has a log open: does what is written to "go" there, and logs what it said.
+cat >/tmp/worker <<'P'
+chdir shift or die;
+open LOG, ">>", "log"; select LOG; $| = 1;
+print "ready\n";
+for (;; select undef, undef, undef, 0.05) {
+	-s "go" or next;
+	my $command = `cat go`;
+	unlink "go";
+	print `($command) 2>&1`, "done\n";
+}
+P
+# cpt run gives it mounts of its own, which come from the host; what is to be mounted in there comes before the worker.
+worker() { # command, option of cpt run...
+	$cpt run --output $work/out.log "${@:2}" web -- bash -c "$1; exec perl /tmp/worker $work/in.place" 8>&- >/dev/null &&
+		wait_for 60 $work/in.place/log
+}
+# In the container; what it says is in the log, which is found in that directory by the host. It has done its last.
+does() { # directory command expected
+	local before after
+	before=$(grep -c '^done$' "$1/log")
+	echo "$2" >"$1/go.new" && mv "$1/go.new" "$1/go" || return 1
+	for after in $(seq 600); do
+		after=$(grep -c '^done$' "$1/log")
+		[ "$after" -gt "$before" ] && break
+		nap 0.1
+	done
+	grep -qF -- "$3" "$1/log" || { echo "$2 did not say $3, but:"; cat "$1/log"; return 1; }
+}
+# A disk at in.place, which is the host's, too.
+disk() {
+	begin
+	mkdir -p $work/in.place $work/elsewhere $work/empty
+	truncate -s 8M $work/disk.img
+	mkfs.ext4 -q $work/disk.img && mount -o loop $work/disk.img $work/in.place
+}
+options_of() { awk -v point="$work/in.place" '$5 == point { print $6 }' "/proc/$(head -n 1 $groups/web/cgroup.procs)/mountinfo"; }
+
+# The disk is taken out on the host, while the container has it.
+mount_refused() {
+	disk && worker "mount -o remount,bind,nosuid,noexec $work/in.place" && umount $work/in.place || return 1
+	refuses "the mount $work/in.place (ext4): only the container has it" $cpt snapshot web &&
+		refused 1 && [ "${names[0]}" = "mount:$work/in.place" ] && snapshot --outside "mount:$work/*" && end web || return 1
+	$cpt show "$id" | grep -q "^  mount:$work/in.place, ext4 of /dev/loop" &&
+		refuses "--replace mount:$work/in.place=PATH or --drop" $cpt restore "$id" &&
+		refuses "what comes in place of it" $cpt restore --dry-run "$id"
+}
+mount_replaced() {
+	mount -o loop $work/disk.img $work/elsewhere || return 1
+	$cpt restore --dry-run --replace "mount:*=$work/elsewhere" "$id" 2>&1 | grep -q "^mount:$work/in.place, .*: $work/elsewhere$" &&
+		$cpt restore --replace "mount:$work/in.place=$work/elsewhere" "$id" &&
+		does $work/elsewhere "pwd; echo new >new" "$work/in.place" && [ "$(<$work/elsewhere/new)" = new ] &&
+		[[ $(options_of) == rw,nosuid,noexec,* ]] && end web
+}
+mount_misfits() {
+	local said
+	refuses "a regular file, and it was a directory" $cpt restore --replace "mount=/etc/passwd" "$id" &&
+		refuses "find $work/none" $cpt restore --replace "mount=$work/none" "$id" || return 1
+	# All that is not there is listed before anything is made.
+	said=$($cpt restore --replace "mount=$work/empty" "$id" 2>&1) && return 1
+	echo "$said"
+	grep -qF "mount:$work/in.place: $work/in.place/log, perl (descriptor 3): it is not in $work/empty" <<<"$said" &&
+		grep -q "1 thing that the container needs is not in what comes" <<<"$said" || return 1
+	echo >$work/empty/log
+	refuses "it had 6 bytes and has 1 in $work/empty" $cpt restore --replace "mount=$work/empty" "$id" && ! populated web || return 1
+	rm $work/empty/log && mkdir $work/empty/log &&
+		refuses "it was a regular file and is a directory" $cpt restore --dry-run --inherit "mount=7" "$id" 7<$work/empty
+	rmdir $work/empty/log
+}
+mount_inherited() {
+	$cpt restore --inherit "mount=7" "$id" 7<$work/elsewhere && does $work/elsewhere "echo inherited" inherited && end web || return 1
+	# open_tree(OPEN_TREE_CLONE): a mount that is nowhere.
+	perl -e 'my ($path, $id) = splice @ARGV, 0, 2; my $fd = syscall(428, -100, $path, 1); $fd > 2 or die $!;
+		exec @ARGV, "--inherit", "mount=$fd", $id' $work/elsewhere "$id" $cpt restore && does $work/elsewhere "echo nowhere" nowhere && [[ $(options_of) == rw,nosuid,noexec,* ]] && end web
+}
+mount_dropped() {
+	local said
+	said=$($cpt restore --drop all "$id" 2>&1) && return 1
+	echo "$said"
+	grep -qF "$work/in.place/log, perl (descriptor 3): nothing is mounted there any more" <<<"$said" &&
+		grep -qF "$work/in.place, where perl is: nothing is mounted there" <<<"$said" &&
+		grep -q "2 things that the container needs are not" <<<"$said" && $cpt rm "$id"
+}
+
+# File systems that cpt does not know, one with another of the container's own on it; in none has anybody anything open.
+mounts_of_its_own() {
+	begin
+	mkdir -p $work/in.place $work/lower $work/upper $work/work $work/merged $work/ram $work/plain/on
+	echo lower >$work/lower/file
+	echo plain >$work/plain/file
+	worker "mount -t overlay o -o lowerdir=$work/lower,upperdir=$work/upper,workdir=$work/work $work/merged
+		mount -t ramfs r $work/ram; mkdir $work/ram/on; mount -t tmpfs t $work/ram/on; echo kept >$work/ram/on/file
+		touch $work/gone $work/file; mount --bind $work/gone $work/file; rm $work/gone" &&
+		refused 3 && [ "${names[*]}" = "mount:$work/merged mount:$work/ram mount:$work/file" ] &&
+		does $work/in.place "cat $work/merged/file" lower && snapshot --outside mount && end web || return 1
+	refuses "$work/ram/on, a mount point: it is not in $work/lower" \
+		$cpt restore --drop all --replace "mount:$work/ram=$work/lower" "$id" &&
+		refuses "a directory, and it was no directory" $cpt restore --drop all --replace "mount:$work/file=$work" "$id" || return 1
+	$cpt restore --replace "mount:$work/merged=$work/plain" --replace "mount:$work/ram=$work/plain" \
+		--replace "mount:$work/file=/etc/hostname" "$id" &&
+		does $work/in.place "cat $work/merged/file" plain && does $work/in.place "cat $work/file" "$(</etc/hostname)" && does $work/in.place "cat $work/ram/on/file" kept && end web
+}
+mounts_of_its_own_dropped() {
+	local said
+	said=$($cpt restore --dry-run --drop mount "$id" 2>&1) && echo "$said" &&
+		grep -qF "mount:$work/ram is dropped with what is mounted on it: $work/ram/on" <<<"$said" &&
+		grep -qF "mount:$work/merged, overlay of o: dropped: nothing is mounted there" <<<"$said" &&
+		said=$($cpt --json restore --drop mount "$id" 2>/dev/null) && grep -qF '"kind":"mount","how":"drop"' <<<"$said" &&
+		does $work/in.place "echo \$(grep -c $work/ /proc/self/mountinfo) left; ls $work/merged $work/ram | wc -l" "0 left" &&
+		end web && $cpt rm "$id"
+}
+
+# In a copy of the host's mounts, as unshare(1) makes it: shared with the host's, or slaves of them.
+shared() { # propagation
+	begin
+	mkdir -p $work/in.place $work/shared $work/private
+	mount -t tmpfs s $work/shared && mount --make-shared $work/shared && mkdir $work/shared/{a,b} &&
+		mount -t tmpfs p $work/private && mount --make-private $work/private && mkdir $work/private/{a,b} || return 1
+	into web unshare -m --propagation "$1" perl /tmp/worker $work/in.place
+	wait_for 60 $work/in.place/log
+}
+not_shared() { umount -q $work/shared/* $work/private/*; umount $work/shared $work/private; end web; }
+comes() { # what the host mounts there comes to the container
+	mount -t tmpfs new $work/shared/a && touch $work/shared/a/file && does $work/in.place "ls $work/shared/a | wc -l; ls $work/shared/a" file
+	umount $work/shared/a
+}
+mount_shared_with_host() {
+	shared unchanged && refuses "it is shared with mounts of the host" $cpt snapshot web && refused 1 &&
+		[ "${names[0]}" = "mount:$work/shared" ] && snapshot --outside "${names[0]}" && end web &&
+		$cpt restore --replace "${names[0]}=$work/shared" "$id" && comes || return 1
+	# And back.
+	does $work/in.place "mount -t tmpfs back $work/shared/b && touch $work/shared/b/back; echo mounted" mounted &&
+		[ -e $work/shared/b/back ] && end web && umount $work/shared/b || return 1
+	$cpt restore --replace "mount=$work/private" "$id" 2>&1 | tee $work/said &&
+		grep -q "mount:$work/shared is not shared any more: what comes in its place isn't" $work/said && end web &&
+		$cpt rm "$id"
+}
+mount_slave_of_host() {
+	not_shared
+	shared slave && snapshot && end web && $cpt restore "$id" && comes && end web && mount --make-private $work/shared || return 1
+	refuses "it was a slave of the host's mount at $work/shared, which is not shared any more" $cpt restore "$id" &&
+		refuses "not shared any more: what comes" $cpt restore --dry-run --replace "mount:$work/shared=$work/shared" "$id"
+	mount --make-shared $work/private || return 1
+	$cpt restore --replace "mount:$work/shared=$work/private" "$id" || return 1
+	mount -t tmpfs new $work/private/a && touch $work/private/a/other &&
+		does $work/in.place "ls $work/shared/a" other || return 1
+	umount $work/private/a
+	does $work/in.place "mount -t tmpfs own $work/shared/b; touch $work/shared/b/own; echo mounted" mounted &&
+		[ ! -e $work/private/b/own ] && end web && $cpt rm "$id" && not_shared
+}
+
+# What the host has no more when a container is restored; and what it has, but shall not be used.
+mount_lacking() {
+	disk && worker : && snapshot && end web && umount $work/in.place || return 1
+	refuses "this host has no ext4 mounted at $work/in.place; what comes in place of it" $cpt restore "$id" &&
+		refuses "called mount:$work/none" $cpt restore --drop "mount:$work/none" "$id" || return 1
+	mount -o loop $work/disk.img $work/elsewhere &&
+		$cpt restore --replace "mount:$work/in.place=$work/elsewhere" "$id" && does $work/elsewhere "echo there" there && end web || return 1
+	umount $work/elsewhere && mount -o loop $work/disk.img $work/in.place && cp $work/in.place/log $work/empty/log || return 1
+	$cpt restore --replace "mount:$work/in.place=$work/empty" "$id" && does $work/empty "echo copied" copied && end web &&
+		! grep -q copied $work/in.place/log && $cpt rm "$id"
+	umount $work/in.place
+}
+# What a user namespace got it can't take away, and it has no more power over what comes in its place.
+mount_locked() {
+	disk && chown 100000 $work/in.place && worker : --user 100000 && umount $work/in.place &&
+		does_inside "umount $work/in.place || echo it stays" "it stays" && snapshot --outside mount && end web &&
+		mount -o loop $work/disk.img $work/elsewhere || return 1
+	$cpt restore --replace "mount=$work/elsewhere" "$id" &&
+		does $work/elsewhere "umount $work/in.place || echo it is locked" "it is locked" &&
+		does $work/elsewhere "mount -o remount,bind,noatime $work/in.place || echo as it is" "as it is" && end web &&
+		$cpt rm "$id" && umount $work/elsewhere
+}
+does_inside() { # as does(), when the host can't see the directory but by the container's root
+	does "/proc/$(tail -n 1 $groups/web/cgroup.procs)/root$work/in.place" "$@"
+}
+root_dropped() {
+	begin
+	mkdir -p $work/in.place
+	worker : && snapshot && end web && refuses "it is the root of a mount namespace" $cpt restore --drop mount:/ "$id" &&
+		$cpt rm "$id"
+}
+
 mkdir -p $work /scratch/cpt /var/lib/cpt
 mount --bind /scratch/cpt /var/lib/cpt
 log_begin
@@ -329,5 +515,17 @@ ok "a terminal is inherited, as the controlling one" terminal_inherited
 ok "a terminal of another session is not taken away from it" terminal_busy
 ok "a terminal is replaced" terminal_replaced
 ok "a terminal is dropped" terminal_dropped
+ok "a mount that only the container has is refused by name, and taken if asked for" mount_refused
+ok "a mount is replaced" mount_replaced
+ok "what can't replace a mount is told before anything is made" mount_misfits
+ok "a mount is inherited" mount_inherited
+ok "a mount that is in use is not dropped" mount_dropped
+ok "file systems that cpt does not know are replaced" mounts_of_its_own
+ok "file systems that cpt does not know are dropped" mounts_of_its_own_dropped
+ok "a mount that is shared with the host is shared again" mount_shared_with_host
+ok "a slave of a mount of the host that is not shared any more" mount_slave_of_host
+ok "a mount that this host lacks is replaced" mount_lacking
+ok "a mount that a user namespace got stays locked" mount_locked
+ok "the root of a mount namespace can't be dropped" root_dropped
 ok "the kernel log is clean" log_is_clean
 results
